@@ -1,0 +1,107 @@
+"""The daemon's configuration: defaults < config.toml < environment < flags, merged once into one frozen Config."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ipc.errors import QmdError
+from ipc.paths import HTTP_HOST, HTTP_PORT, Paths
+
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`kind = "fake"` computes hashed words instead of a model: the whole system, without weights."""
+
+    kind: Literal["ct2", "fake"] = "ct2"
+    model: str = "all-minilm-l6-v2"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Meta(ge=0, le=256)] = 0  # CPU replicas of one thread each; 0: one for each core
+    idle_s: Positive = 300.0  # the worker stops after so long without work
+    hang_s: Positive = 60.0  # a worker silent for so long, or stuck in one batch, is killed
+    start_s: Positive = 120.0  # to load (and, once, to convert) a model
+    queue_texts: Annotated[int, Meta(ge=1)] = 20_000  # texts waiting; more is refused as overloaded
+
+
+class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    enabled: bool = True
+    host: str = HTTP_HOST
+    port: Annotated[int, Meta(ge=0, le=65535)] = HTTP_PORT
+    max_body_bytes: Annotated[int, Meta(ge=1024)] = 16 * 1024 * 1024
+
+
+class IngestConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    max_file_bytes: Annotated[int, Meta(ge=1)] = 10 * 1024 * 1024
+
+
+class LogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    max_bytes: Annotated[int, Meta(ge=4096)] = 5 * 1024 * 1024
+    keep: Annotated[int, Meta(ge=1)] = 3
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a person can set. The tables of config.toml are the fields here."""
+
+    engine: EngineConfig = EngineConfig()
+    http: HttpConfig = HttpConfig()
+    ingest: IngestConfig = IngestConfig()
+    log: LogConfig = LogConfig()
+
+
+# variable -> (table, key, how to read it)
+ENVIRONMENT: dict[str, tuple[str, str, type]] = {
+    "QMD_ENGINE": ("engine", "kind", str),
+    "QMD_MODEL": ("engine", "model", str),
+    "QMD_DEVICE": ("engine", "device", str),
+    "QMD_LOG_LEVEL": ("log", "level", str),
+}
+
+
+def load(
+    paths: Paths, env: Mapping[str, str] = os.environ, flags: Mapping[str, Mapping[str, Any]] | None = None
+) -> Config:
+    """Merge the file, the environment and `flags` (table -> key -> value) into a Config.
+
+    Raises QmdError("invalid") that names the source, the key and the nearest known key.
+    """
+    merged: dict[str, Any] = _read(paths.config_file)
+    merged.setdefault("http", {})
+    if isinstance(merged["http"], dict) and (env.get("QMD_HTTP_PORT") or "port" not in merged["http"]):
+        merged["http"]["port"] = paths.http_port
+    for variable, (table, key, kind) in ENVIRONMENT.items():
+        if text := env.get(variable):
+            merged.setdefault(table, {})[key] = kind(text)
+    for table, values in (flags or {}).items():
+        merged.setdefault(table, {}).update(values)
+    try:
+        return msgspec.convert(merged, Config)
+    except msgspec.ValidationError as error:
+        raise QmdError("invalid", f"{paths.config_file}: {error}.", _nearest(str(error))) from None
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise QmdError("invalid", f"{path} is not TOML: {error}.", "Fix it, or move it away.") from None
+    except OSError as error:
+        raise QmdError("invalid", f"Cannot read {path}: {error.strerror}.") from None
+
+
+def _nearest(message: str) -> str:
+    unknown = message.split("`")[1] if "unknown field" in message else ""
+    tables = (EngineConfig, HttpConfig, IngestConfig, LogConfig, Config)
+    known = [name for table in tables for name in table.__struct_fields__]
+    near = difflib.get_close_matches(unknown, known, n=1)
+    return f"Did you mean {near[0]!r}?" if near else ""
