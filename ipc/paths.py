@@ -91,6 +91,11 @@ class Paths(NamedTuple):
         return os.path.join(self.state, "daemon.log")
 
     @property
+    def crash_file(self) -> str:
+        """What the launched daemon wrote to stderr: a start that failed before there was a log."""
+        return os.path.join(self.state, "daemon.stderr")
+
+    @property
     def models(self) -> str:
         return os.path.join(self.data, "models")
 

@@ -1,0 +1,239 @@
+"""An asyncio client: many requests at once over one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal, NamedTuple, Self, TypeVar
+
+import msgspec
+import zmq
+import zmq.asyncio
+from msgspec import Struct
+
+from ipc import codec, transport
+from ipc.errors import DaemonUnreachable, QmdError
+from ipc.protocol import (
+    EVENTS,
+    MAX_MESSAGE_BYTES,
+    Cancel,
+    ClientClass,
+    Embed,
+    EmbedReply,
+    Ping,
+    Pong,
+    Reply,
+    Request,
+    Topic,
+)
+
+R = TypeVar("R", bound=Reply)
+# How long a daemon that has fallen silent in the middle of a stream may take to answer a ping.
+PING_S = 5.0
+
+
+class Answer(NamedTuple):
+    """One reply as it arrived; `binary` is the frame of vectors that may follow it."""
+
+    head: codec.Head
+    body: bytes
+    binary: bytes
+
+
+Answers = asyncio.Queue[Answer | QmdError]
+
+
+class Client:
+    """Enter and leave it in one task; its methods may be called from any task of the loop."""
+
+    def __init__(self, address: str, events_address: str = "") -> None:
+        self._address = address
+        self._events_address = events_address
+        self._ids = itertools.count(1)
+        self._waiting: dict[str, Answers] = {}
+
+    async def __aenter__(self) -> Self:
+        self._context = zmq.asyncio.Context()
+        self._socket = transport.connect(self._context, zmq.DEALER, self._address)
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
+        self._running = [self._tasks.create_task(self._receive()), self._tasks.create_task(self._watch())]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._running:
+            task.cancel()
+        await self._tasks.__aexit__(None, None, None)
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close()
+        self._context.destroy()
+        self._fail_all(_closed())
+
+    async def call(self, request: Request, reply: type[R], *, timeout_s: float = 30.0) -> R:
+        """Ask, and return the (last) reply.
+
+        Raises the QmdError that the daemon answers, or DaemonUnreachable when it does not answer in time.
+        Cancelling the caller cancels the request in the daemon.
+        """
+        answer = await self._ask(request, timeout_s)
+        return codec.decode_reply(answer.head, answer.body, reply)
+
+    async def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        kind: Literal["query", "document"] = "document",
+        client: ClientClass = "interactive",
+        timeout_s: float = 60.0,
+    ) -> memoryview[float] | list[list[float]]:
+        """Vectors for texts: a memoryview of shape (len(texts), dimension), float32; an empty list for no texts."""
+        request = Embed(texts=list(texts), kind=kind, client=client, encoding="f32")
+        answer = await self._ask(request, timeout_s)
+        reply = codec.decode_reply(answer.head, answer.body, EmbedReply)
+        if not reply.count:
+            return []
+        return memoryview(answer.binary).cast("f", shape=[reply.count, reply.dimension])
+
+    async def stream(self, request: Request, reply: type[R], *, timeout_s: float = 30.0) -> AsyncIterator[R]:
+        """Ask, and yield every reply, the last with `done`. Closing the iterator early cancels the request.
+
+        Use `contextlib.aclosing` to close it for sure where the loop may be left early. `timeout_s` is the
+        longest silence before the daemon is asked whether it still lives.
+        """
+        with self._exchange(request) as (sent, answers):
+            await self._send(sent, timeout_s)
+            last = False
+            while not last:
+                answer = await self._next_of_stream(answers, timeout_s)
+                last = answer.head.done
+                yield codec.decode_reply(answer.head, answer.body, reply)
+
+    async def events(self, *topics: Topic) -> AsyncIterator[tuple[Topic, Struct]]:
+        """Every event of these topics (all, if none is named) from now on, also of a daemon that starts later."""
+        socket = transport.connect(self._context, zmq.SUB, self._events_address)
+        try:
+            for topic in topics or EVENTS:
+                socket.subscribe(topic)
+            while True:
+                name, body = await socket.recv_multipart()
+                if (topic := name.decode()) in EVENTS:
+                    yield topic, msgspec.json.decode(body, type=EVENTS[topic])
+        finally:
+            socket.close()
+
+    async def ping(self, *, timeout_s: float = PING_S) -> Pong:
+        """Raises DaemonUnreachable when no answer comes in time: the only proof of life there is."""
+        return await self.call(Ping(), Pong, timeout_s=timeout_s)
+
+    async def _ask(self, request: Request, timeout_s: float) -> Answer:
+        if request.deadline_s is None:
+            # Once we have given up, the daemon need not go on.
+            request = msgspec.structs.replace(request, deadline_s=min(timeout_s, 3600.0))
+        with self._exchange(request) as (sent, answers):
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._send(sent, timeout_s)
+                    while not (answer := _opened(await answers.get())).head.done:
+                        pass
+                    return answer
+            except TimeoutError:
+                raise DaemonUnreachable(f"The daemon did not answer within {timeout_s:g} s.") from None
+
+    async def _next_of_stream(self, answers: Answers, silence_s: float) -> Answer:
+        """The next reply, however long it takes, as long as pings are answered."""
+        while True:
+            try:
+                async with asyncio.timeout(silence_s):
+                    return _opened(await answers.get())
+            except TimeoutError:
+                await self.ping(timeout_s=PING_S)
+
+    @contextmanager
+    def _exchange(self, request: Request) -> Iterator[tuple[Request, Answers]]:
+        """Give the request an id and a queue for its answers; cancel it when we leave before the last one."""
+        request = msgspec.structs.replace(request, id=request.id or f"c{next(self._ids)}")
+        if request.id in self._waiting:
+            raise QmdError("conflict", f"A request with the id {request.id!r} is under way.", "Leave the id empty.")
+        if self._socket.closed:
+            raise _closed()
+        # A connection that was lost before now is not this request's: it goes to whoever is there next.
+        while (event := self._monitor.recv_multipart(zmq.NOBLOCK)).exception() is None:
+            self._note(event.result())
+        answers = self._waiting[request.id] = asyncio.Queue()
+        try:
+            yield request, answers
+        finally:
+            # The receiver removes it with the last answer, and with a lost connection.
+            if self._waiting.pop(request.id, None) is not None:
+                self._cancel(request.id)
+
+    async def _send(self, request: Request, timeout_s: float) -> None:
+        body = codec.encode(request)
+        if len(body) > MAX_MESSAGE_BYTES:
+            raise transport.too_large(len(body))
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._socket.send(body)
+        except TimeoutError:
+            raise DaemonUnreachable("There is no daemon at the other end.") from None
+        except (asyncio.CancelledError, zmq.ZMQError):
+            # Closing the socket cancels what waits for it, which must not look as if our caller were cancelled.
+            if self._socket.closed:
+                raise _closed() from None
+            raise
+
+    def _cancel(self, target: str) -> None:
+        if not self._socket.closed:
+            # Resolves at once: libzmq takes it, or nobody is there who could.
+            self._socket.send(codec.encode(Cancel(target=target)), zmq.NOBLOCK).exception()
+
+    async def _receive(self) -> None:
+        while True:
+            self._deliver(await self._socket.recv_multipart())
+
+    async def _watch(self) -> None:
+        """Tell everybody who waits, as soon as the connection is lost."""
+        while True:
+            event = await self._monitor.recv_multipart()
+            await asyncio.sleep(0)  # let the receiver deliver what it has in its hands
+            self._note(event)
+
+    def _note(self, event: list[bytes]) -> None:
+        if not transport.is_disconnect(event):
+            return
+        # What arrived before the end belongs to those who wait.
+        while (rest := self._socket.recv_multipart(zmq.NOBLOCK)).exception() is None:
+            self._deliver(rest.result())
+        self._fail_all(DaemonUnreachable("The daemon went away before it had answered."))
+
+    def _deliver(self, frames: list[bytes]) -> None:
+        body, *binary = frames
+        try:
+            head = codec.decode_head(body)
+        except QmdError:
+            return  # no request can be told from it: whoever waits runs into its deadline
+        answers = self._waiting.get(head.id)
+        if answers is None:
+            return  # cancelled, or too late
+        if head.done:
+            del self._waiting[head.id]
+        answers.put_nowait(Answer(head, body, binary[0] if binary else b""))
+
+    def _fail_all(self, error: QmdError) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for answers in waiting.values():
+            answers.put_nowait(error)
+
+
+def _opened(answer: Answer | QmdError) -> Answer:
+    if isinstance(answer, QmdError):
+        raise answer
+    return answer
+
+
+def _closed() -> DaemonUnreachable:
+    return DaemonUnreachable("The connection is closed.")

@@ -1,0 +1,139 @@
+"""The map: builds every part, starts them in order, and stops them in reverse. No other file knows all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import os
+import signal
+from contextlib import AsyncExitStack
+from typing import Any
+
+import structlog
+import zmq.asyncio
+
+from ipc.holder import Holder
+from ipc.paths import Paths
+from ipc.protocol import PROTOCOL_VERSION, Publish
+from qmd_daemon import __version__, logs
+from qmd_daemon.config import Config
+from qmd_daemon.engine.gpu import Meter
+from qmd_daemon.engine.supervisor import Engine
+from qmd_daemon.ingest.collections import Collections
+from qmd_daemon.ingest.jobs import Jobs
+from qmd_daemon.search.pipeline import Searcher
+from qmd_daemon.serve.dispatch import Dispatcher
+from qmd_daemon.serve.events import Events
+from qmd_daemon.serve.handlers import Handlers
+from qmd_daemon.serve.http import Http, PortTaken
+from qmd_daemon.serve.lifecycle import Lifecycle
+from qmd_daemon.serve.rpc import Rpc
+from qmd_daemon.serve.telemetry import Telemetry
+from qmd_daemon.singleton import Singleton
+from qmd_daemon.store.index import Indexes
+
+# What a request that runs when the daemon is told to stop may still take.
+GRACE_S = 5.0
+# When a part does not stop in this time after that, its traceback is written and the process ends.
+STUCK_S = 15.0
+
+log = structlog.get_logger()
+
+
+class App:
+    """The daemon. `lock` is held by the caller, for longer than `run` takes."""
+
+    def __init__(self, config: Config, paths: Paths, lock: Singleton, *, foreground: bool) -> None:
+        self._config = config
+        self._paths = paths
+        self._lock = lock
+        self._foreground = foreground
+
+    async def run(self) -> None:
+        """Serve until a signal or a `shutdown` request.
+
+        Raises PortTaken in the foreground; a daemon that nobody watches serves ZeroMQ alone, and says so.
+        """
+        self._lifecycle = Lifecycle(__version__)
+        self._dispatcher = Dispatcher(self._lifecycle)
+        _listen_to_signals(self._lifecycle)
+        async with AsyncExitStack() as stack:
+            publish = await self._start_sockets(stack)
+            engine = await stack.enter_async_context(Engine(self._config.engine, self._paths, publish))
+            handlers = await self._start_index(stack, engine, publish)
+            await self._start_http(stack, engine)
+            self._announce()
+            self._dispatcher.open(handlers.handle)
+            log.info("daemon.ready", pid=os.getpid(), state=self._lifecycle.state, http=self._lifecycle.http)
+
+            await self._lifecycle.stopped()
+            log.info("daemon.stopping")
+            faulthandler.dump_traceback_later(GRACE_S + STUCK_S, exit=True)
+            await self._dispatcher.drain(GRACE_S)
+        faulthandler.cancel_dump_traceback_later()
+        log.info("daemon.stopped", uptime_s=round(self._lifecycle.uptime_s, 1))
+
+    async def _start_sockets(self, stack: AsyncExitStack) -> Publish:
+        """Before the rest, so that a ping is answered while the rest starts."""
+        context = zmq.asyncio.Context()
+        stack.callback(context.destroy)
+        events = await stack.enter_async_context(Events(context, self._paths.events))
+        stack.enter_context(logs.published(events.publish))
+        await stack.enter_async_context(Rpc(context, self._paths.rpc, self._dispatcher))
+        self._announce()
+        return events.publish
+
+    async def _start_index(self, stack: AsyncExitStack, engine: Engine, publish: Publish) -> Handlers:
+        """Everything between the sockets and the engine."""
+        indexes = Indexes(self._paths, publish)
+        stack.push_async_callback(indexes.close)
+        jobs = await stack.enter_async_context(Jobs(indexes, engine, self._config.ingest, self._paths, publish))
+        telemetry = await stack.enter_async_context(Telemetry(Meter(lambda: engine.worker_pid).sample, publish))
+        return Handlers(
+            lifecycle=self._lifecycle,
+            indexes=indexes,
+            engine=engine,
+            jobs=jobs,
+            collections=Collections(self._paths, indexes),
+            searcher=Searcher(indexes, engine),
+            gpu=lambda: telemetry.last,
+        )
+
+    async def _start_http(self, stack: AsyncExitStack, engine: Engine) -> None:
+        """Tells the lifecycle the address, or why there is none."""
+        if not self._config.http.enabled:
+            self._lifecycle.note = "HTTP is off"
+            return
+        try:
+            http = Http(self._config.http, self._dispatcher, self._lifecycle, engine.status)
+            await stack.enter_async_context(http)
+        except PortTaken as error:
+            if self._foreground:
+                raise
+            log.warning("http.port_taken", port=self._config.http.port, hint=error.hint)
+            self._lifecycle.note = f"no HTTP: {error.message}"
+        else:
+            self._lifecycle.http = http.address
+
+    def _announce(self) -> None:
+        """For clients whose runtime directory is another one."""
+        holder = Holder(
+            pid=os.getpid(),
+            version=__version__,
+            protocol=PROTOCOL_VERSION,
+            rpc=self._paths.rpc,
+            events=self._paths.events,
+            http=self._lifecycle.http,
+        )
+        self._lock.announce(holder)
+
+
+def _listen_to_signals(lifecycle: Lifecycle) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, lifecycle.stop)
+
+    def complain(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        log.error("loop.error", reason=context["message"], exc_info=context.get("exception"))
+
+    loop.set_exception_handler(complain)

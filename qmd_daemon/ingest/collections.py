@@ -1,0 +1,181 @@
+"""Collections: directories that a person has named, kept in index.yml and copied into the index."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from functools import partial
+
+from ipc.errors import QmdError
+from ipc.paths import Paths
+from ipc.protocol import CollectionInfo
+from qmd_daemon.ingest import scan
+from qmd_daemon.ingest.index_file import Configured, IndexFile
+from qmd_daemon.store import documents, intake, meta
+from qmd_daemon.store.index import Index, Indexes
+
+_NAME_MAX = 64
+# Would be read as something else in `qmd://name/path:12` or in a shell.
+_NOT_IN_NAMES = "/\\:?#*\"'`<>|"
+_CONTENTS_AT_ONCE = 200
+
+
+class Collections:
+    """Adds, lists and removes collections. One change at a time."""
+
+    def __init__(self, paths: Paths, indexes: Indexes) -> None:
+        self._paths = paths
+        self._indexes = indexes
+        self._changing = asyncio.Lock()
+
+    async def add(self, index: str, path: str, name: str = "", mask: str = "") -> str:
+        """Remember a directory; the name it has got. `path` is absolute or begins with `~`.
+
+        Raises QmdError: `not_found` and `invalid` for the path or the name, `conflict` when the name is taken or the
+        same path is there with the same mask.
+        """
+        async with self._changing:
+            added = await asyncio.to_thread(_add, self._paths.collections_file(index), path, name, mask)
+            await self._sync(await self._indexes.get(index))
+            return added
+
+    async def list(self, index: str) -> list[CollectionInfo]:
+        """The collections as index.yml has them now, with the documents that the index has of each."""
+        opened = await self._indexes.get(index)
+        await self.sync(opened)
+        found = await opened.database.read(documents.collections)
+        return [
+            CollectionInfo(name=c.name, path=c.path, pattern=c.pattern, ignore=c.ignore, documents=c.documents)
+            for c in found
+        ]
+
+    async def remove(self, index: str, name: str) -> None:
+        """Forget a collection and remove its documents; the files stay.
+
+        Raises QmdError("not_found") when there is none of that name.
+        """
+        opened = await self._indexes.get(index)
+        async with self._changing:
+            await asyncio.to_thread(_remove, self._paths.collections_file(index), name)
+            await self._sync(opened)
+        await remove_orphans(opened)
+        await drop_unused(opened)
+        await opened.catch_up()
+
+    async def sync(self, index: Index) -> None:
+        """Copy index.yml into the index. Raises QmdError("invalid") when it cannot be read."""
+        async with self._changing:
+            await self._sync(index)
+
+    async def _sync(self, index: Index) -> None:
+        file = await asyncio.to_thread(IndexFile, self._paths.collections_file(index.name))
+        if not await index.database.read(partial(_in_step, file=file)):
+            await index.database.write(partial(_copy, file=file))
+
+
+async def remove_orphans(index: Index) -> int:
+    """Remove the documents of collections that are no more; how many."""
+    removed = 0
+    while ids := await index.database.read(partial(intake.orphans, limit=_CONTENTS_AT_ONCE)):
+        await index.database.write(partial(intake.remove, ids=ids))
+        removed += len(ids)
+    return removed
+
+
+async def drop_unused(index: Index) -> None:
+    """Drop the contents that no document has any more."""
+    unused = await index.database.read(intake.unused)
+    for start in range(0, len(unused), _CONTENTS_AT_ONCE):
+        await index.database.write(partial(intake.drop, hashes=unused[start : start + _CONTENTS_AT_ONCE]))
+
+
+def _add(file_path: str, path: str, name: str, mask: str) -> str:
+    expanded = os.path.expanduser(path)
+    if not os.path.isabs(expanded):
+        raise QmdError("invalid", f"Collection path is not absolute: {path!r}.", "Give it from the root, or from `~`.")
+    place = os.path.normpath(expanded)
+    resolved = os.path.realpath(place)
+    if not os.path.exists(place):
+        raise QmdError(
+            "not_found",
+            f"Collection path does not exist: {path}. Resolved: {resolved}.",
+            "Provide an existing directory.",
+        )
+    if not os.path.isdir(place):
+        raise QmdError(
+            "invalid", f"Collection path is not a directory: {path}. Resolved: {resolved}.", "Choose a directory."
+        )
+    if not _encodes(place):
+        raise QmdError("invalid", f"Collection path is not UTF-8: {os.fsencode(place)!r}.", "Rename the directory.")
+    file = IndexFile(file_path)
+    mask = mask.strip() or scan.DEFAULT_MASK
+    name = _checked(name) if name else _default_name(place)
+    _check_new(file.collections, name, place, mask)
+    file.add(name, place, mask)
+    file.save()
+    return name
+
+
+def _check_new(there: list[Configured], name: str, place: str, mask: str) -> None:
+    for other in there:
+        if other.path == place and other.pattern == mask:
+            raise QmdError(
+                "conflict",
+                f"{place} is collection {other.name!r} already.",
+                "`qmd update` looks for what is new in it.",
+            )
+    if any(other.name == name for other in there):
+        raise QmdError("conflict", f"There is a collection {name!r} already.", "Choose another name with `--name`.")
+
+
+def _remove(file_path: str, name: str) -> None:
+    file = IndexFile(file_path)
+    if name not in [collection.name for collection in file.collections]:
+        known = ", ".join(collection.name for collection in file.collections)
+        raise QmdError("not_found", f"Collection not found: {name}.", f"There are: {known}." if known else "")
+    file.remove(name)
+    file.save()
+
+
+def _checked(name: str) -> str:
+    if len(name) > _NAME_MAX or name != _default_name(name):
+        raise QmdError("invalid", f"{name!r} is not a collection name.", "Use letters, digits, '.', '_' and '-'.")
+    return name
+
+
+def _default_name(path: str) -> str:
+    """The last part of a path, without what a name must not have."""
+    base = path if "/" not in path else os.path.basename(path)
+    kept = "".join(
+        "-" if character in _NOT_IN_NAMES or character.isspace() or not character.isprintable() else character
+        for character in base
+    )
+    return kept[:_NAME_MAX].strip("-") or "root"
+
+
+def _encodes(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _in_step(connection: sqlite3.Connection, file: IndexFile) -> bool:
+    there = {collection.name: collection[:-1] for collection in documents.collections(connection)}
+    wanted = {collection.name: tuple(collection) for collection in file.collections}
+    return there == wanted and meta.get(connection, "global_context") == file.global_context
+
+
+def _copy(connection: sqlite3.Connection, file: IndexFile) -> None:
+    connection.execute("DELETE FROM collections")
+    connection.executemany(
+        "INSERT OR REPLACE INTO collections (name, path, pattern, ignore, contexts, included) VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (c.name, c.path, c.pattern, json.dumps(c.ignore), json.dumps(c.contexts), int(c.included))
+            for c in file.collections
+        ],
+    )
+    meta.put(connection, "global_context", file.global_context)

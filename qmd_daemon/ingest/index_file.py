@@ -1,0 +1,148 @@
+"""index.yml, in the format of tobi/qmd: read, changed and written back with its comments and what we do not know.
+
+    global_context: what holds everywhere
+    collections:
+      notes:
+        path: ~/notes
+        pattern: "**/*.md"
+        ignore: ["drafts/**"]
+        includeByDefault: true
+        context:
+          /journal: what lies below it
+
+`update:` hooks are kept, and not run.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from ipc.errors import QmdError
+from ipc.paths import private_dir
+from qmd_daemon.ingest.scan import DEFAULT_MASK
+
+
+class Configured(NamedTuple):
+    """A collection as index.yml has it; `path` is absolute, `contexts` maps a prefix to a sentence."""
+
+    name: str
+    path: str
+    pattern: str
+    ignore: list[str]
+    contexts: dict[str, str]
+    included: bool
+
+
+class IndexFile:
+    """The content of one index.yml. Nothing is written before `save`."""
+
+    def __init__(self, path: str) -> None:
+        """Read the file; a missing one is empty. Raises QmdError("invalid") that names the file and the line."""
+        self.path = path
+        self._yaml = YAML(typ="rt")
+        self._yaml.width = 4096  # long contexts stay on their line
+        self._yaml.preserve_quotes = True
+        self._root = self._read()
+        self.global_context = _text(self._root.get("global_context"))
+        self.collections = [self._collection(name, found) for name, found in self._entries().items()]
+
+    def add(self, name: str, path: str, pattern: str) -> None:
+        """Add a collection behind the others."""
+        entries = self._entries()
+        if not entries:
+            entries = self._root["collections"] = CommentedMap()  # a `{}` would make everything in it one line
+        entry = CommentedMap(path=path)
+        if pattern != DEFAULT_MASK:
+            entry["pattern"] = pattern
+        entries[name] = entry
+        self.collections.append(self._collection(name, entry))
+
+    def remove(self, name: str) -> None:
+        """Remove a collection. Raises KeyError when there is none of that name."""
+        entries = self._entries()
+        key = next(key for key in [*entries, name] if str(key) == name)
+        del entries[key]
+        self.collections = [collection for collection in self.collections if collection.name != name]
+
+    def save(self) -> None:
+        """Replace the file at once, also where it is a link."""
+        place = os.path.realpath(self.path)
+        private_dir(os.path.dirname(self.path))
+        text = io.StringIO()
+        self._yaml.dump(self._root, text)
+        temporary = f"{place}.tmp"
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text.getvalue())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, place)
+        except OSError as error:
+            raise QmdError("unavailable", f"Cannot write {place}: {error.strerror}.") from None
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def _read(self) -> CommentedMap:
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                found = self._yaml.load(file)
+        except FileNotFoundError:
+            return CommentedMap()
+        except OSError as error:
+            raise QmdError("invalid", f"Cannot read {self.path}: {error.strerror}.") from None
+        except (YAMLError, UnicodeDecodeError) as error:
+            mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+            what = (error.problem if isinstance(error, MarkedYAMLError) else None) or "not YAML in UTF-8"
+            raise self._invalid(what, mark.line + 1 if mark else 1) from None
+        if found is None:
+            return CommentedMap()
+        if not isinstance(found, CommentedMap):
+            raise self._invalid("there must be keys, such as `collections:`", 1)
+        return found
+
+    def _entries(self) -> CommentedMap:
+        found = self._root.get("collections")
+        if found is None:
+            return CommentedMap()
+        if not isinstance(found, CommentedMap):
+            raise self._invalid("`collections` must have a name for each", _line(self._root, "collections"))
+        return found
+
+    def _collection(self, key: Any, entry: Any) -> Configured:
+        name = str(key)
+        if not isinstance(entry, CommentedMap) or not _text(entry.get("path")):
+            raise self._invalid(f"collection {name!r} has no path", _line(self._entries(), key))
+        if not name or "/" in name:
+            raise self._invalid(f"{name!r} is not a name", _line(self._entries(), key))
+        contexts = entry.get("context")
+        if contexts is not None and not isinstance(contexts, dict):
+            contexts = {"": contexts}
+        ignore = entry.get("ignore") or []
+        return Configured(
+            name,
+            os.path.abspath(os.path.expanduser(_text(entry["path"]))),
+            _text(entry.get("pattern")) or DEFAULT_MASK,
+            [str(pattern) for pattern in (ignore if isinstance(ignore, list) else [ignore])],
+            {str(prefix): _text(value) for prefix, value in (contexts or {}).items() if _text(value)},
+            entry.get("includeByDefault") is not False,
+        )
+
+    def _invalid(self, what: str, line: int) -> QmdError:
+        return QmdError("invalid", f"{self.path}, line {line}: {what}.", "fix the YAML, then try again.")
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _line(node: CommentedMap, key: Any) -> int:
+    """The line of a key, from 1; keys that we have added ourselves have none."""
+    data = getattr(node.lc, "data", None) or {}
+    return int(data[key][0]) + 1 if key in data else 1

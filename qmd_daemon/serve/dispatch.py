@@ -1,0 +1,129 @@
+"""Runs requests for every transport: bounded, with a deadline, logged, and each ends in one reply."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import structlog
+
+from ipc import codec
+from ipc.errors import QmdError
+from ipc.protocol import AnyRequest, Done, JobGet, Ping, Reply, Shutdown
+from qmd_daemon.serve.lifecycle import Lifecycle
+
+
+class Answer(NamedTuple):
+    """The last reply to a request, and the frame of vectors that may follow it."""
+
+    reply: Reply
+    binary: bytes = b""
+
+
+# Takes the replies of a stream that come before the last. Raises QmdError when nobody is there to read them.
+Emit = Callable[[Reply], Awaitable[None]]
+Handle = Callable[[AnyRequest, Emit], Awaitable[Answer]]
+
+MAX_IN_FLIGHT = 256
+# For requests that name no deadline: longer than any answer that somebody still waits for.
+DEFAULT_DEADLINE_S = 120.0
+
+log = structlog.get_logger()
+
+
+class Dispatcher:
+    """Between the transports, which know bytes and peers, and the handlers, which know neither.
+
+    Until `open` is called, and after `drain`, every request but a ping and a shutdown is refused.
+    """
+
+    def __init__(self, lifecycle: Lifecycle, *, max_in_flight: int = MAX_IN_FLIGHT) -> None:
+        self._lifecycle = lifecycle
+        self._max_in_flight = max_in_flight
+        self._handle: Handle | None = None
+        self._running: set[asyncio.Timeout] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def open(self, handle: Handle) -> None:
+        self._handle = handle
+        self._lifecycle.phase = "ready"
+
+    async def drain(self, grace_s: float) -> None:
+        """Refuse what comes, and let what runs finish; what takes longer than `grace_s` ends with an error."""
+        self._handle = None
+        now = asyncio.get_running_loop().time()
+        for timeout in self._running:
+            when = timeout.when()
+            # Whoever watches a job has no deadline, and would not be done.
+            timeout.reschedule(now if when is None else min(now + grace_s, when))
+        await self._idle.wait()
+
+    def answer_now(self, request: AnyRequest) -> Reply | None:
+        """The reply to what must never wait, whatever else is going on."""
+        match request:
+            case Ping():
+                return self._lifecycle.pong()
+            case Shutdown():
+                log.info("daemon.shutdown_requested")
+                self._lifecycle.stop()
+                return Done()
+        return None
+
+    async def run(self, request: AnyRequest, emit: Emit) -> Answer:
+        """The answer to the request: the handler's, or an ErrorReply. Raises CancelledError only."""
+        if reply := self.answer_now(request):
+            return Answer(reply)
+        started = time.perf_counter()
+        token = secrets.token_hex(4)
+        op = type(request).__struct_config__.tag
+        with structlog.contextvars.bound_contextvars(request=token, op=op):
+            code = "cancelled"
+            try:
+                answer = await self._run(request, emit)
+                code = "ok"
+                return answer
+            except QmdError as error:
+                code = error.code
+                return Answer(codec.error_reply(error))
+            except Exception:
+                code = "internal"
+                log.exception("request.failed")
+                return Answer(codec.error_reply(internal(token)))
+            finally:
+                log.info("request.done", code=code, ms=round(1000 * (time.perf_counter() - started), 1))
+
+    async def _run(self, request: AnyRequest, emit: Emit) -> Answer:
+        if self._handle is None:
+            raise QmdError("unavailable", f"The daemon is {self._lifecycle.phase}.", "Try again in a moment.")
+        if len(self._running) >= self._max_in_flight:
+            raise QmdError("overloaded", f"{len(self._running)} requests are under way.", "Try again in a moment.")
+        deadline_s = request.deadline_s or (None if _is_watch(request) else DEFAULT_DEADLINE_S)
+        timeout = asyncio.timeout(deadline_s)
+        try:
+            async with timeout:
+                self._running.add(timeout)
+                self._idle.clear()
+                return await self._handle(request, emit)
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            if self._handle is None:
+                raise QmdError("unavailable", "The daemon is stopping.", "Try again in a moment.") from None
+            raise QmdError("deadline", f"Not done within {deadline_s:g} s.", "Give it a later deadline.") from None
+        finally:
+            self._running.discard(timeout)
+            if not self._running:
+                self._idle.set()
+
+
+def internal(token: str) -> QmdError:
+    return QmdError("internal", "Something went wrong in the daemon.", f"Its log has more: look for {token}.")
+
+
+def _is_watch(request: AnyRequest) -> bool:
+    """Whoever watches a job waits as long as it takes."""
+    return isinstance(request, JobGet) and request.stream

@@ -1,0 +1,88 @@
+"""Errors and refusals over HTTP: every one is `{"error": {"code", "message", "hint"}}`, never a traceback."""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from ipc import codec
+from ipc.errors import CODES, QmdError
+from ipc.protocol import ErrorBody
+from qmd_daemon.serve.dispatch import internal
+
+# Long enough for a queue to move or a model to load.
+RETRY_AFTER_S = 5
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+log = structlog.get_logger()
+
+
+def response(error: ErrorBody, status: int | None = None, headers: dict[str, str] | None = None) -> web.Response:
+    """The response for an error; its status is its code's, unless the protocol of HTTP has a better one."""
+    status = status or CODES[error.code][0]
+    headers = dict(headers or {})
+    if status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    return web.Response(
+        body=codec.encode({"error": error}), status=status, headers=headers, content_type="application/json"
+    )
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever is raised into a response."""
+    try:
+        return await handler(request)
+    except QmdError as error:
+        return response(codec.error_reply(error).error)
+    except web.HTTPException as error:
+        return _of_http(request, error)
+    except Exception:
+        token = secrets.token_hex(4)
+        log.exception("http.failed", request=token, path=request.path)
+        return response(codec.error_reply(internal(token)).error)
+
+
+@web.middleware
+async def refuse_strangers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Serve only who asks for this machine by its own name.
+
+    A web page may send requests here from a person's browser: `Origin` tells. One whose name was made to
+    point to 127.0.0.1 (DNS rebinding) is of our origin, but does not know our `Host`.
+    """
+    if not is_loopback(_hostname(f"//{request.headers.get('Host', '')}")):
+        raise QmdError("forbidden", "The Host of this request is not this machine.", "Ask for 127.0.0.1.")
+    origin = request.headers.get("Origin")
+    if origin is not None and not is_loopback(_hostname(origin)):
+        raise QmdError("forbidden", f"Web pages of {origin[:200]!r} may not ask here.")
+    return await handler(request)
+
+
+def is_loopback(host: str) -> bool:
+    return host in _LOOPBACK
+
+
+def _hostname(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _of_http(request: web.Request, error: web.HTTPException) -> web.Response:
+    match error:
+        case web.HTTPNotFound():
+            body = ErrorBody(code="not_found", message=f"There is no {request.path}.", hint="See /health, /query.")
+        case web.HTTPMethodNotAllowed():
+            hint = f"Use {' or '.join(sorted(error.allowed_methods))}."
+            body = ErrorBody(code="unknown_op", message=f"{request.path} does not take {request.method}.", hint=hint)
+        case web.HTTPRequestEntityTooLarge():
+            body = ErrorBody(code="too_large", message="The body is over the limit.", hint="Send it in parts.")
+        case _:
+            body = ErrorBody(code="malformed", message=f"{error.reason}.")
+    allow = error.headers.get("Allow")
+    return response(body, error.status, {"Allow": allow} if allow else None)

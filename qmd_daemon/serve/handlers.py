@@ -1,0 +1,194 @@
+"""What each operation does. Knows no transport: a request comes in, replies go out.
+
+To add an operation: its structs in `ipc/protocol.py`, a case here.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import aclosing
+from functools import partial
+
+from ipc.errors import QmdError
+from ipc.protocol import (
+    MAX_TEXTS,
+    PROTOCOL_VERSION,
+    AnyRequest,
+    ClientClass,
+    CollectionAdd,
+    CollectionList,
+    CollectionRemove,
+    CollectionsReply,
+    DocumentReply,
+    Done,
+    Embed,
+    EmbedIndex,
+    EmbedReply,
+    Get,
+    GpuSample,
+    Job,
+    JobCancel,
+    JobGet,
+    JobList,
+    JobReply,
+    JobsReply,
+    Query,
+    Reply,
+    Search,
+    Status,
+    StatusReply,
+    Update,
+    VSearch,
+)
+from qmd_daemon.engine.model import Priority
+from qmd_daemon.engine.supervisor import Engine
+from qmd_daemon.ingest.collections import Collections
+from qmd_daemon.ingest.jobs import Jobs
+from qmd_daemon.search.pipeline import Searcher
+from qmd_daemon.serve.dispatch import Answer, Emit
+from qmd_daemon.serve.lifecycle import Lifecycle
+from qmd_daemon.store import documents
+from qmd_daemon.store.index import Indexes
+
+PRIORITIES: dict[ClientClass, Priority] = {
+    "interactive": Priority.INTERACTIVE,
+    "agent": Priority.AGENT,
+    "bulk": Priority.INDEXING,
+}
+
+
+class Handlers:
+    """Delegates each request to the part that knows. Raises QmdError for what a person should read."""
+
+    def __init__(
+        self,
+        *,
+        lifecycle: Lifecycle,
+        indexes: Indexes,
+        engine: Engine,
+        jobs: Jobs,
+        collections: Collections,
+        searcher: Searcher,
+        gpu: Callable[[], GpuSample | None],
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._indexes = indexes
+        self._engine = engine
+        self._jobs = jobs
+        self._collections = collections
+        self._searcher = searcher
+        self._gpu = gpu
+
+    async def handle(self, request: AnyRequest, emit: Emit) -> Answer:
+        """Do what is asked. `emit` takes the replies of a stream that come before the last."""
+        match request:
+            case Search() | VSearch() | Query():
+                partial_replies = emit if request.stream else None
+                return Answer(await self._searcher.search(request, partial_replies, PRIORITIES[request.client]))
+            case Embed():
+                return await self._embed(request)
+            case Get():
+                return Answer(await self._get(request))
+            case Status():
+                return Answer(await self._status(request))
+            case CollectionAdd() | CollectionList() | CollectionRemove():
+                return Answer(await self._collection(request))
+            case _:
+                return Answer(await self._job(request, emit))
+
+    async def _embed(self, request: Embed) -> Answer:
+        if len(request.texts) > MAX_TEXTS:
+            raise QmdError("too_large", f"{len(request.texts)} texts, over the limit of {MAX_TEXTS}.", "Ask in parts.")
+        priority = PRIORITIES[request.client]
+        vectors = await self._engine.embed(
+            request.texts, kind=request.kind, priority=priority, deadline_s=request.deadline_s
+        )
+        model = self._engine.model()
+        binary = request.encoding == "f32"
+        reply = EmbedReply(
+            embeddings=[] if binary else vectors.tolist(),
+            count=vectors.shape[0],
+            dimension=vectors.shape[1],
+            model=model.name if model else "",
+            encoding=request.encoding,
+        )
+        return Answer(reply, vectors.astype("<f4", copy=False).tobytes() if binary else b"")
+
+    async def _get(self, request: Get) -> DocumentReply:
+        index = await self._indexes.get(documents.index_of(request.ref) or request.index)
+        return await index.database.read(partial(_document, request=request, index=index.name))
+
+    async def _status(self, request: Status) -> StatusReply:
+        index = await self._indexes.get(request.index)
+        return StatusReply(
+            version=self._lifecycle.version,
+            protocol=PROTOCOL_VERSION,
+            pid=os.getpid(),
+            uptime_s=round(self._lifecycle.uptime_s, 3),
+            index=await index.status(),
+            engine=self._engine.status(),
+            jobs=self._jobs.list(),
+            http=self._lifecycle.http,
+            gpu=self._gpu(),
+        )
+
+    async def _collection(self, request: CollectionAdd | CollectionList | CollectionRemove) -> Reply:
+        match request:
+            case CollectionAdd():
+                name = await self._collections.add(request.index, request.path, request.name, request.mask)
+                return JobReply(job=self._jobs.start("add", request.index, collections=[name]))
+            case CollectionList():
+                return CollectionsReply(collections=await self._collections.list(request.index))
+            case CollectionRemove():
+                await self._collections.remove(request.index, request.name)
+                return Done()
+
+    async def _job(self, request: AnyRequest, emit: Emit) -> Reply:
+        match request:
+            case Update():
+                job = self._jobs.start("update", request.index, collections=request.collections)
+            case EmbedIndex():
+                job = self._jobs.start("embed", request.index, force=request.force)
+            case JobGet() if request.stream:
+                job = await self._watch(request.job, emit)
+            case JobGet():
+                job = self._jobs.get(request.job)
+            case JobCancel():
+                job = self._jobs.cancel(request.job)
+            case JobList():
+                return JobsReply(jobs=self._jobs.list())
+            case _:
+                raise QmdError("unknown_op", f"Nothing here does {type(request).__struct_config__.tag!r}.")
+        return JobReply(job=job)
+
+    async def _watch(self, job_id: str, emit: Emit) -> Job:
+        """Every progress as a reply; the final state is returned."""
+        job = self._jobs.get(job_id)
+        async with aclosing(self._jobs.watch(job_id)) as progress:
+            async for job in progress:
+                if job.state in {"queued", "running"}:
+                    await emit(JobReply(job=job, done=False))
+        return job
+
+
+def _document(connection: sqlite3.Connection, *, request: Get, index: str) -> DocumentReply:
+    found, line, count = documents.find(connection, request.ref)
+    text = documents.text(connection, found.hash)
+    lines = text.splitlines()
+    first = request.from_line or line or 1
+    last = first - 1 + (request.max_lines or count or len(lines))
+    root = next((c.path for c in documents.collections(connection) if c.name == found.collection), "")
+    return DocumentReply(
+        docid=documents.docid(found.hash),
+        file=documents.uri(found.collection, found.path, index),
+        collection=found.collection,
+        path=found.path,
+        title=found.title,
+        text="\n".join(lines[first - 1 : last]),
+        first_line=first,
+        total_lines=len(lines),
+        location=os.path.join(root, found.path),
+        context=documents.context(connection, found.collection, found.path),
+    )

@@ -1,0 +1,109 @@
+"""The ROUTER socket: frames to requests, replies to frames, and whose request is whose."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import structlog
+import zmq
+import zmq.asyncio
+
+from ipc import codec, transport
+from ipc.errors import QmdError
+from ipc.protocol import MAX_MESSAGE_BYTES, AnyRequest, Cancel, Done, Reply
+from ipc.transport import Peer
+from qmd_daemon.serve.dispatch import Answer, Dispatcher
+
+log = structlog.get_logger()
+
+
+class Rpc:
+    """Enter it to listen; leave it to stop. Requests run side by side, and are answered as they finish."""
+
+    def __init__(self, context: zmq.asyncio.Context, address: str, dispatcher: Dispatcher) -> None:
+        self._context = context
+        self._address = address
+        self._dispatcher = dispatcher
+        # By sender and id, so that nobody can cancel the requests of another; those without an id get a number.
+        self._running: dict[tuple[bytes, str], asyncio.Task[None]] = {}
+        self._numbers = itertools.count()
+
+    async def __aenter__(self) -> Self:
+        self._socket: Any = self._context.socket(zmq.ROUTER)
+        # Tell us when a peer has gone, rather than drop what it was to get.
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        transport.unlink_stale(self._address)
+        self._listener = transport.Listener(self._socket, self._address)
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
+        self._receiver = self._tasks.create_task(self._receive())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.remove()
+        self._receiver.cancel()
+        for task in list(self._running.values()):
+            task.cancel()
+        try:
+            # Without our own exception: it goes on by itself, and not inside an ExceptionGroup.
+            await self._tasks.__aexit__(None, None, None)
+        finally:
+            self._socket.close()
+
+    async def _receive(self) -> None:
+        while True:
+            peer, parts = transport.read_frames(await self._socket.recv_multipart())
+            try:
+                self._accept(peer, codec.decode_request(transport.check_frames(parts)))
+            except QmdError as error:
+                readable = len(parts) == 1 and len(parts[0]) <= MAX_MESSAGE_BYTES
+                self._send(peer, codec.request_id(parts[0]) if readable else "", codec.error_reply(error))
+            # While messages lie ready, receiving alone would never give way to anything else.
+            await asyncio.sleep(0)
+
+    def _accept(self, peer: Peer, request: AnyRequest) -> None:
+        key = (peer.identity, request.id or f"#{next(self._numbers)}")
+        if isinstance(request, Cancel):
+            self._cancel(peer, request)
+            self._send(peer, request.id, Done())
+        elif reply := self._dispatcher.answer_now(request):
+            self._send(peer, request.id, reply)
+        elif key in self._running:
+            raise QmdError("conflict", f"Your request {request.id!r} is still under way.", "Give each its own id.")
+        else:
+            task = self._running[key] = self._tasks.create_task(self._serve(peer, request))
+            task.add_done_callback(lambda _: self._running.pop(key))
+
+    def _cancel(self, peer: Peer, request: Cancel) -> None:
+        task = self._running.get((peer.identity, request.target))
+        if task is None:
+            raise QmdError("not_found", f"You have no request {request.target!r} under way.")
+        task.cancel()
+
+    async def _serve(self, peer: Peer, request: AnyRequest) -> None:
+        async def emit(reply: Reply) -> None:
+            if not self._send(peer, request.id, reply):
+                raise QmdError("cancelled", "The client has gone, or does not read.")
+
+        try:
+            answer = await self._dispatcher.run(request, emit)
+        except asyncio.CancelledError:
+            answer = Answer(codec.error_reply(QmdError("cancelled", "The request was cancelled.")))
+        self._send(peer, request.id, *answer)
+
+    def _send(self, peer: Peer, request_id: str, reply: Reply, binary: bytes = b"") -> bool:
+        """Send one reply. Returns whether the peer is there and takes it."""
+        body = codec.encode(msgspec.structs.replace(reply, id=request_id))
+        parts = [body, binary] if binary else [body]
+        # Not waiting: one peer that does not read must not keep the others from their answers.
+        sent = self._socket.send_multipart(peer.frames(*parts), zmq.NOBLOCK)
+        if failed := sent.exception():
+            log.info("peer.gone", reason=str(failed))
+            return False
+        return True

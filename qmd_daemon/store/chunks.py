@@ -1,0 +1,200 @@
+"""Chunks of contents and their vectors, by space: what one model, cut one way, makes of the contents.
+
+One space is active; only its vectors are searched. Functions over a connection, standard library only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from qmd_daemon.store import changes, meta
+from qmd_daemon.store.documents import digests, numbers
+
+_ACTIVE = "space"
+
+
+class Space(NamedTuple):
+    """`fingerprint` is `<model's fingerprint>+<how it was cut>`; `model` is the model's name, for people."""
+
+    id: int
+    fingerprint: str
+    model: str
+    dimension: int
+
+    def made_by(self, fingerprint: str) -> bool:
+        """Whether this model made it, so that its query vectors may be compared with these."""
+        return self.fingerprint.partition("+")[0] == fingerprint
+
+
+class Span(NamedTuple):
+    """Characters [start, stop) of a content; `line` is the first one's, from 1."""
+
+    start: int
+    stop: int
+    line: int
+
+
+class Chunk(NamedTuple):
+    """A stored span: the `ord`-th of the content `hash`, from 0."""
+
+    id: int
+    hash: str
+    ord: int
+    start: int
+    stop: int
+    line: int
+
+
+class Source(NamedTuple):
+    """A content to embed. `path` is the first, in alphabetical order, of the documents that have it."""
+
+    hash: str
+    path: str
+    text: str
+
+
+def active(connection: sqlite3.Connection) -> Space | None:
+    """The space that is searched; None while nothing was ever embedded."""
+    row = connection.execute(
+        "SELECT id, fingerprint, model, dimension FROM spaces WHERE id = ?", (meta.get(connection, _ACTIVE, "0"),)
+    ).fetchone()
+    return None if row is None else Space(*row)
+
+
+def activate(connection: sqlite3.Connection, fingerprint: str, model: str, dimension: int) -> Space:
+    """Make this space the active one, new if need be. The others stay until `drop_others`."""
+    connection.execute(
+        "INSERT INTO spaces (fingerprint, model, dimension) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (fingerprint, model, dimension),
+    )
+    row = connection.execute(
+        "SELECT id, fingerprint, model, dimension FROM spaces WHERE fingerprint = ?", (fingerprint,)
+    ).fetchone()
+    meta.put(connection, _ACTIVE, str(row[0]))
+    return Space(*row)
+
+
+def by_ids(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, Chunk]:
+    """Those of the chunks that exist, by id."""
+    rows = connection.execute(
+        "SELECT id, hash, ord, start, stop, line FROM chunks WHERE id IN (SELECT value FROM json_each(?))",
+        (numbers(ids),),
+    )
+    return {row[0]: Chunk(*row) for row in rows}
+
+
+def ids_in(connection: sqlite3.Connection, collections: Sequence[str]) -> list[int]:
+    """The chunks of the active space with a vector whose content is in these collections, in ascending order."""
+    found: set[int] = set()
+    for collection in collections:
+        found.update(
+            row[0]
+            for row in connection.execute(
+                "SELECT vectors.chunk FROM documents CROSS JOIN chunks ON chunks.hash = documents.hash"
+                " JOIN vectors ON vectors.chunk = chunks.id WHERE collection = ? AND space = ?",
+                (collection, meta.get(connection, _ACTIVE, "0")),
+            )
+        )
+    return sorted(found)
+
+
+def count(connection: sqlite3.Connection) -> int:
+    """How many chunks the active space has."""
+    query = "SELECT count(*) FROM chunks WHERE space = ?"
+    return int(connection.execute(query, (meta.get(connection, _ACTIVE, "0"),)).fetchone()[0])
+
+
+def vectors(connection: sqlite3.Connection) -> int:
+    """How many vectors the active space has."""
+    query = "SELECT count(*) FROM chunks JOIN vectors ON vectors.chunk = chunks.id WHERE space = ?"
+    return int(connection.execute(query, (meta.get(connection, _ACTIVE, "0"),)).fetchone()[0])
+
+
+def pending(connection: sqlite3.Connection, space: int, limit: int = -1) -> list[str]:
+    """The contents of documents that are not yet done in a space, in the order of the documents; -1 means all."""
+    rows = connection.execute(
+        "SELECT hash FROM documents WHERE NOT EXISTS"
+        " (SELECT 1 FROM embedded WHERE space = ? AND embedded.hash = documents.hash)"
+        " GROUP BY hash ORDER BY min(id) LIMIT ?",
+        (space, limit),
+    )
+    return [row[0] for row in rows]
+
+
+def pending_documents(connection: sqlite3.Connection) -> int:
+    """How many documents have no vectors yet in the active space: all of them while there is none."""
+    query = (
+        "SELECT count(*) FROM documents WHERE NOT EXISTS"
+        " (SELECT 1 FROM embedded WHERE space = ? AND embedded.hash = documents.hash)"
+    )
+    return int(connection.execute(query, (meta.get(connection, _ACTIVE, "0"),)).fetchone()[0])
+
+
+def sources(connection: sqlite3.Connection, hashes: Sequence[str]) -> list[Source]:
+    """What there is to embed of these contents; those that no document has any more are left out."""
+    rows = connection.execute(
+        "SELECT contents.hash, min(path), text FROM contents JOIN documents ON documents.hash = contents.hash"
+        " WHERE contents.hash IN (SELECT value FROM json_each(?)) GROUP BY contents.hash ORDER BY min(documents.id)",
+        (digests(hashes),),
+    )
+    return [Source(*row) for row in rows]
+
+
+def put(
+    connection: sqlite3.Connection, space: int, content: str, spans: Sequence[Span], vectors: Sequence[bytes | None]
+) -> None:
+    """Store the chunks of a content, named by its hash, with their vectors.
+
+    Vectors are float16, little-endian; None where the model gave nonsense. What was there of this content in this
+    space is replaced. A content that has gone meanwhile is left out.
+    """
+    if connection.execute("SELECT 1 FROM contents WHERE hash = ?", (content,)).fetchone() is None:
+        return
+    remove(connection, [content], space)
+    stored = []
+    for ord_, (span, vector) in enumerate(zip(spans, vectors, strict=True)):
+        chunk = connection.execute(
+            "INSERT INTO chunks (space, hash, ord, start, stop, line) VALUES (?, ?, ?, ?, ?, ?)",
+            (space, content, ord_, *span),
+        ).lastrowid
+        if vector is not None and chunk is not None:
+            stored.append((chunk, vector))
+    connection.executemany("INSERT INTO vectors VALUES (?, ?)", stored)
+    changes.append(connection, "vector", [chunk for chunk, _ in stored], removed=False)
+    connection.execute("INSERT INTO embedded VALUES (?, ?)", (space, content))
+
+
+def remove(connection: sqlite3.Connection, hashes: Sequence[str], space: int = 0) -> None:
+    """Remove the chunks and vectors of these contents, in one space or (0) in all, so that they are pending again."""
+    listed = digests(hashes)
+    gone = [
+        row[0]
+        for row in connection.execute(
+            "SELECT id FROM chunks WHERE hash IN (SELECT value FROM json_each(?2)) AND ?1 IN (0, space)",
+            (space, listed),
+        )
+    ]
+    ids = (numbers(gone),)
+    connection.execute("DELETE FROM vectors WHERE chunk IN (SELECT value FROM json_each(?))", ids)
+    connection.execute("DELETE FROM chunks WHERE id IN (SELECT value FROM json_each(?))", ids)
+    connection.execute(
+        "DELETE FROM embedded WHERE hash IN (SELECT value FROM json_each(?2))"
+        " AND space IN (SELECT id FROM spaces WHERE ?1 IN (0, id))",
+        (space, listed),
+    )
+    changes.append(connection, "vector", gone, removed=True)
+
+
+def forget(connection: sqlite3.Connection, space: int, limit: int) -> bool:
+    """Undo up to `limit` contents of a space. False when nothing was left to undo."""
+    rows = connection.execute("SELECT hash FROM embedded WHERE space = ? LIMIT ?", (space, limit)).fetchall()
+    remove(connection, [row[0] for row in rows], space)
+    return bool(rows)
+
+
+def others(connection: sqlite3.Connection) -> list[int]:
+    """The spaces that are not the active one."""
+    active_id = meta.get(connection, _ACTIVE, "0")
+    return [row[0] for row in connection.execute("SELECT id FROM spaces WHERE id <> ?", (active_id,))]

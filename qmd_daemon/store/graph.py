@@ -1,0 +1,189 @@
+"""The vectors of the active space in a usearch graph: float16, cosine.
+
+What usearch does not do for us (measured, version 2.26.6): it takes a NaN and degrades its neighbourhood; it loads a
+file with flipped bytes, or of another dimension, without a word; it saves in place; and its threads share scratch
+memory by number, so that two searches at once from Python would meet. Hence the checks and the lock here.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmd_daemon.store import changes, chunks, generations
+from qmd_daemon.store.documents import numbers
+from qmd_daemon.store.turns import Turns
+
+FORMAT = 1
+# Up to here comparing with every vector takes under 1 ms, and finds all.
+EXACT_MAX = 10_000
+# Added in one turn: 64 take some 30 ms, for which a search has to wait.
+_ADD = 64
+_PREFIX, _SUFFIX = "vectors-", ".usearch"
+
+Found = list[tuple[int, float]]
+
+
+class Graph:
+    """One generation. Threads may search while one changes it."""
+
+    def __init__(self, path: str, space: chunks.Space | None, files: Sequence[str]) -> None:
+        """Load the file, if there is one. Raises ValueError or RuntimeError when it is not what it should be."""
+        self._path = path
+        self._space = space
+        self._turns = Turns()
+        self._index: Any = None  # usearch ships no type information
+        self._saves = 0
+        if space is not None and files:
+            (name,) = files
+            self._saves = int(name.removeprefix(_PREFIX).removesuffix(_SUFFIX))
+            self._index = _new(space.dimension)
+            self._index.load(os.path.join(path, name))
+            if self._index.ndim != space.dimension or self._index.dtype != _new(space.dimension).dtype:
+                raise ValueError(f"{name} has {self._index.ndim} dimensions of {self._index.dtype}")
+
+    # -- Generation ------------------------------------------------------------------------
+
+    def put(self, connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+        """Bring these chunks' vectors to what the truth says now."""
+        if self._space is None:
+            return
+        rows = connection.execute(
+            "SELECT vectors.chunk, vector FROM vectors JOIN chunks ON chunks.id = vectors.chunk"
+            " WHERE space = ? AND vectors.chunk IN (SELECT value FROM json_each(?)) ORDER BY vectors.chunk",
+            (self._space.id, numbers(ids)),
+        ).fetchall()
+        self._remove(ids)
+        for start in range(0, len(rows), _ADD):
+            some = rows[start : start + _ADD]
+            vectors = np.frombuffer(b"".join(blob for _, blob in some), "<f2").reshape(len(some), self._space.dimension)
+            if not np.isfinite(vectors).all():
+                raise ValueError("a stored vector is not finite")
+            self._add(np.array([chunk for chunk, _ in some], np.uint64), vectors)
+
+    def save(self) -> list[str]:
+        """Write all vectors to a new file and make it durable. The old one counts until the new one is announced."""
+        if not self.count():
+            return []
+        self._saves += 1
+        name = f"{_PREFIX}{self._saves}{_SUFFIX}"
+        path = os.path.join(self._path, name)
+        with self._turns.patient():
+            self._index.save(path)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fchmod(descriptor, 0o600)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        generations.sync_directory(self._path)
+        return [name]
+
+    def count(self) -> int:
+        return 0 if self._index is None else len(self._index)
+
+    def worn(self) -> bool:
+        """Removed vectors keep their place in the graph: more than half of it is waste."""
+        return self._index is not None and self._index.stats.nodes > 2 * len(self._index) + EXACT_MAX
+
+    def close(self) -> None:
+        """Nothing to let go of: a search that still runs keeps the memory until it ends."""
+
+    # -- searching -------------------------------------------------------------------------
+
+    def search(self, vector: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None) -> Found:
+        """The `k` nearest chunks with their cosines, best first, among `allowed` (ascending) if that is given."""
+        if not self.count() or self._space is None or vector.shape != (self._space.dimension,):
+            return []
+        if allowed is None:
+            return self._nearest(vector, k)
+        if len(allowed) <= EXACT_MAX:
+            return self._compare(vector, k, allowed)
+        wanted = 4 * k
+        while wanted < EXACT_MAX:
+            found = [hit for hit in self._nearest(vector, wanted) if _within(hit[0], allowed)]
+            if len(found) >= k or wanted >= self.count():
+                return found[:k]
+            wanted *= 4
+        return self._compare(vector, k, allowed)
+
+    def _nearest(self, vector: NDArray[np.float32], k: int) -> Found:
+        with self._turns.urgent():
+            exact = len(self._index) <= EXACT_MAX
+            matches = self._index.search(vector, min(k, len(self._index)), threads=1, exact=exact)
+        return _ordered(zip(matches.keys.tolist(), (1.0 - matches.distances).tolist(), strict=True))
+
+    def _compare(self, vector: NDArray[np.float32], k: int, allowed: NDArray[np.int64]) -> Found:
+        """Compare with every vector that is allowed."""
+        found: Found = []
+        query = vector / (np.linalg.norm(vector) or 1.0)
+        for start in range(0, len(allowed), EXACT_MAX):
+            with self._turns.urgent():
+                got = self._index.get(allowed[start : start + EXACT_MAX].astype(np.uint64))
+            some = [(key, row) for key, row in zip(allowed[start:].tolist(), got, strict=False) if row is not None]
+            if some:
+                rows = np.stack([row for _, row in some]).astype(np.float32)
+                cosines = rows @ query / np.maximum(np.linalg.norm(rows, axis=1), 1e-6)
+                found += zip([key for key, _ in some], cosines.tolist(), strict=True)
+        return _ordered(found)[:k]
+
+    # -- changing --------------------------------------------------------------------------
+
+    def _remove(self, ids: Sequence[int]) -> None:
+        if self._index is not None:
+            with self._turns.patient():
+                self._index.remove(np.array(ids, np.uint64))
+
+    def _add(self, keys: NDArray[np.uint64], vectors: NDArray[np.float16]) -> None:
+        if self._index is None and self._space is not None:
+            self._index = _new(self._space.dimension)
+        with self._turns.patient():
+            self._index.add(keys, vectors, threads=1)
+
+
+class GraphKind:
+    """How a Graph is derived."""
+
+    name = "vectors"
+    kind: changes.Kind = "vector"
+    in_place = False
+
+    def version(self, connection: sqlite3.Connection) -> str:
+        space = chunks.active(connection)
+        return f"{FORMAT}/{space.fingerprint}/{space.dimension}" if space else f"{FORMAT}/none"
+
+    def open(self, connection: sqlite3.Connection, path: str, files: Sequence[str] | None) -> Graph:
+        return Graph(path, chunks.active(connection), files or [])
+
+    def ids(self, connection: sqlite3.Connection, after: int, limit: int) -> list[int]:
+        space = chunks.active(connection)
+        rows = connection.execute(
+            "SELECT vectors.chunk FROM vectors JOIN chunks ON chunks.id = vectors.chunk"
+            " WHERE vectors.chunk > ? AND space = ? ORDER BY vectors.chunk LIMIT ?",
+            (after, space.id if space else 0, limit),
+        )
+        return [row[0] for row in rows]
+
+    def total(self, connection: sqlite3.Connection) -> int:
+        return chunks.vectors(connection)
+
+
+def _new(dimension: int) -> Any:
+    from usearch.index import Index  # 60 to 240 ms: not for who has no vectors
+
+    return Index(ndim=dimension, metric="cos", dtype="f16", connectivity=16, expansion_add=128, expansion_search=128)
+
+
+def _ordered(hits: Iterable[tuple[int, float]]) -> Found:
+    """Best first; equals by id, so that an index that was rebuilt answers alike."""
+    return sorted(hits, key=lambda hit: (-hit[1], hit[0]))
+
+
+def _within(key: int, allowed: NDArray[np.int64]) -> bool:
+    place = int(np.searchsorted(allowed, key))
+    return place < len(allowed) and int(allowed[place]) == key

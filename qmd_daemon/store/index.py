@@ -1,0 +1,206 @@
+"""An index: its database, what is derived from it, and the indexes of a daemon by name."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, Literal, TypeVar, cast
+
+import structlog
+
+from ipc.errors import QmdError
+from ipc.paths import Paths
+from ipc.protocol import CollectionInfo, IndexEvent, IndexStatus, Publish
+from qmd_daemon.store import changes, chunks, documents, intake, meta
+from qmd_daemon.store.database import Database
+from qmd_daemon.store.derived import Derived, Generation, Keeper, Stopped
+from qmd_daemon.store.graph import Graph, GraphKind
+from qmd_daemon.store.lexical import LexicalReader
+from qmd_daemon.store.lexicon import Lexicon, LexiconKind
+from qmd_daemon.store.vectors import Vectors
+
+T = TypeVar("T")
+G = TypeVar("G", bound=Generation)
+# The log of changes is pruned when so many lines of it have been seen by all.
+_PRUNE_AFTER = 1000
+log = structlog.get_logger()
+
+
+class _Kept(Generic[G]):
+    """A derived index with the one thread that changes it."""
+
+    def __init__(self, directory: str, derived: Derived, database: Database, stopping: Callable[[], bool]) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"qmd-{derived.name}")
+        self.keeper = Keeper(
+            os.path.join(directory, derived.name), derived, database.connect, stopping, structlog.get_logger().info
+        )
+
+    @property
+    def generation(self) -> G | None:
+        return cast("G | None", self.keeper.generation)
+
+    def submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
+        return self._thread.submit(work, *args)
+
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        return await asyncio.wrap_future(self.submit(work, *args))
+
+    def catch_up(self, save: bool) -> bool:
+        return self.keeper.catch_up(save=save)
+
+    def repair(self, broken: Generation | None, reason: str) -> None:
+        """Replace a generation that fails, unless that has been done meanwhile."""
+        if self.keeper.generation is None:
+            self.keeper.catch_up()
+        elif self.keeper.generation is broken:
+            self.keeper.rebuild(f"failed: {reason}")
+
+    def close(self) -> None:
+        self._thread.submit(self.keeper.close).result()
+        self._thread.shutdown()
+
+
+class Index:
+    """One index, open. Made by `Indexes.get`."""
+
+    def __init__(self, name: str, paths: Paths, database: Database, publish: Publish) -> None:
+        self.name = name
+        self.paths = paths
+        self.database = database
+        self._publish = publish
+        self._stopping = threading.Event()
+        directory = paths.index_dir(name)
+        self._lexical: _Kept[Lexicon] = _Kept(directory, LexiconKind(), database, self._stopping.is_set)
+        self._graph: _Kept[Graph] = _Kept(directory, GraphKind(), database, self._stopping.is_set)
+        self._pruned = 0
+        self.vectors = Vectors(lambda: self._graph.generation, self._repair_graph)
+
+    @classmethod
+    async def open(cls, name: str, paths: Paths, publish: Publish) -> Index:
+        """Open the files, and bring the lexical index up to date; the vectors follow in the background.
+
+        Raises QmdError as Database.open does.
+        """
+        database = await asyncio.to_thread(Database.open, paths.database(name))
+        index = cls(name, paths, database, publish)
+        try:
+            await index._lexical.run(index._lexical.catch_up, True)
+        except BaseException:
+            await index.close()
+            raise
+        index._graph.submit(index._graph.catch_up, True).add_done_callback(_log_failure)
+        return index
+
+    def lexical_reader(self) -> LexicalReader:
+        """What searches the words, as of the last catch-up. Ask for it at each search: it may be another one."""
+        if self._lexical.generation is None:
+            raise QmdError("unavailable", "The index is closed.", "The daemon is stopping.")
+        return self._lexical.generation.reader
+
+    async def repair_lexical(self, broken: LexicalReader, reason: str) -> LexicalReader:
+        """A new reader in the place of one whose search has failed: the index is built again from the truth."""
+        generation = self._lexical.generation
+        if generation is not None and generation.reader is broken:
+            await self._lexical.run(self._lexical.repair, generation, reason)
+        return self.lexical_reader()
+
+    async def catch_up(self, *, save: bool = True) -> None:
+        """Bring both derived indexes to the newest change, and tell the world if anything has changed.
+
+        Without `save`, vectors are kept in memory until there are enough of them.
+        """
+        changed = await asyncio.gather(
+            self._lexical.run(self._lexical.catch_up, save), self._graph.run(self._graph.catch_up, save)
+        )
+        seen = min(self._lexical.keeper.saved_seq, self._graph.keeper.saved_seq)
+        if seen - self._pruned >= _PRUNE_AFTER:
+            await self.database.write(lambda connection: changes.prune(connection, seen))
+            self._pruned = seen
+        if any(changed):
+            self._publish("index", IndexEvent(index=self.name, seq=self._lexical.keeper.seq))
+
+    async def status(self) -> IndexStatus:
+        """What is in it, and how large it is on disk."""
+        status = await self.database.read(self._status)
+        size = await asyncio.to_thread(_size_bytes, self.paths.index_dir(self.name))
+        return IndexStatus(name=self.name, path=self.paths.index_dir(self.name), size_bytes=size, **status)
+
+    async def close(self) -> None:
+        """Stop what is being built, save, close."""
+        self._stopping.set()
+        await asyncio.to_thread(self._close)
+        await self.database.close()
+
+    def _close(self) -> None:
+        self._lexical.close()
+        self._graph.close()
+
+    def _repair_graph(self, broken: Graph | None, reason: str) -> Future[None]:
+        return self._graph.submit(self._graph.repair, broken, reason)
+
+    @staticmethod
+    def _status(connection: sqlite3.Connection) -> dict[str, Any]:
+        collections = documents.collections(connection)
+        return {
+            "documents": connection.execute("SELECT count(*) FROM documents").fetchone()[0],
+            "chunks": chunks.count(connection),
+            "vectors": chunks.vectors(connection),
+            "pending": chunks.pending_documents(connection),
+            "updated_at": float(meta.get(connection, intake.UPDATED, "0")),
+            "collections": [
+                CollectionInfo(name=c.name, path=c.path, pattern=c.pattern, ignore=c.ignore, documents=c.documents)
+                for c in collections
+            ],
+        }
+
+
+class Indexes:
+    """The open indexes of a daemon, each once."""
+
+    def __init__(self, paths: Paths, publish: Publish) -> None:
+        self._paths = paths
+        self._publish = publish
+        self._open: dict[str, Index] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._closed = False
+
+    async def get(self, name: str) -> Index:
+        """The index of that name, opened on first use and made if it is not there.
+
+        Raises QmdError: `invalid` for what is no name, else as Database.open does.
+        """
+        if name not in self._open:
+            self._paths.index_dir(name)  # checks the name, before it gets a lock
+            async with self._locks.setdefault(name, asyncio.Lock()):
+                if self._closed:
+                    raise QmdError("unavailable", "The daemon is stopping.")
+                if name not in self._open:
+                    self._open[name] = await Index.open(name, self._paths, self._publish)
+        return self._open[name]
+
+    async def close(self) -> None:
+        """Close them all; again: nothing."""
+        self._closed = True
+        for name in list(self._open):
+            await self._open.pop(name).close()
+
+
+def _size_bytes(directory: str) -> int:
+    total = 0
+    for place, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_size
+            except FileNotFoundError:  # replaced meanwhile
+                continue
+    return total
+
+
+def _log_failure(future: Future[Any]) -> None:
+    error = future.exception()
+    if error is not None and not isinstance(error, Stopped):
+        log.error("derived.failed", exc_info=error)

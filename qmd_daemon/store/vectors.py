@@ -1,0 +1,52 @@
+"""Searching the vectors of an index, whatever its graph is going through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ipc.errors import QmdError
+from qmd_daemon.store.graph import Found, Graph
+
+# A graph of 100,000 vectors takes a minute or two to build.
+_WAIT_S = 600.0
+
+
+class Vectors:
+    """Blocks: call it in a thread."""
+
+    def __init__(
+        self, current: Callable[[], Graph | None], repair: Callable[[Graph | None, str], Future[None]]
+    ) -> None:
+        """`current` is the graph in use; `repair` replaces the one that is given, and None by the first."""
+        self._current = current
+        self._repair = repair
+
+    def search(self, vector: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None) -> Found:
+        """The `k` nearest chunks of the active space with their cosines, best first.
+
+        `vector` is float32 of the space's dimension (of another: nothing is found), `allowed` the chunks that may be
+        found, ascending, or None for all. Waits while the graph is built for the first time. A graph that fails is
+        built again, once. Raises QmdError("unavailable") when that does not help.
+        """
+        if k < 1 or not np.isfinite(vector).all():
+            return []
+        graph = self._current()
+        if graph is not None:
+            try:
+                return graph.search(vector, k, allowed)
+            except RuntimeError as error:
+                reason = str(error)
+        else:
+            reason = ""
+        try:
+            self._repair(graph, reason).result(_WAIT_S)
+            repaired = self._current()
+            if repaired is not None:
+                return repaired.search(vector, k, allowed)
+        except (RuntimeError, TimeoutError) as error:
+            reason = str(error)
+        raise QmdError("unavailable", f"The vector index cannot be searched: {reason}.", "See `qmd status`.")

@@ -1,0 +1,65 @@
+"""Which models are on this machine. Looks, but neither converts nor loads; cheap enough for every request."""
+
+from __future__ import annotations
+
+import os
+
+from msgspec import Struct
+
+from qmd_daemon.config import EngineConfig
+from qmd_daemon.weights import catalog, manifest
+from qmd_daemon.weights.catalog import Entry
+
+
+class Installed(Struct, frozen=True, kw_only=True):
+    """A model that can be used. `size_bytes` is what its weights take on disk, converted if they are."""
+
+    tokenizer_file: str
+    size_bytes: int
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """A line of `qmd check`."""
+
+    name: str
+    role: str
+    ok: bool
+    size_bytes: int = 0
+    reason: str = ""
+    hint: str = ""
+
+
+def locate(entry: Entry, models: str) -> Installed | None:
+    """Find the model converted (then the original may be gone) or as it came; None when it is not there."""
+    directory = os.path.join(models, entry.name)
+    for quantization in sorted(_listed(directory)):
+        converted = os.path.join(directory, quantization)
+        found = manifest.read(converted)
+        tokenizer = os.path.join(converted, catalog.TOKENIZER)
+        current = (catalog.fingerprint(entry), manifest.CONVERSION)
+        if found and (found.fingerprint, found.conversion) == current and os.path.isfile(tokenizer):
+            return Installed(tokenizer_file=tokenizer, size_bytes=sum(part.size_bytes for part in found.files))
+    source = catalog.find(entry)
+    if source is None:
+        return None
+    return Installed(tokenizer_file=os.path.join(source, catalog.TOKENIZER), size_bytes=entry.source.size_bytes)
+
+
+def check(config: EngineConfig, models: str) -> list[Check]:
+    """One line for each model that the configuration uses. Raises QmdError("invalid") for a name nobody knows."""
+    if config.kind == "fake":
+        return [Check(name="fake", role="embedding", ok=True, reason="hashed words instead of a model")]
+    entry = catalog.get(config.model)
+    found = locate(entry, models)
+    if found is None:
+        return [
+            Check(name=entry.name, role=entry.role, ok=False, reason="not installed", hint=catalog.install_hint(entry))
+        ]
+    return [Check(name=entry.name, role=entry.role, ok=True, size_bytes=found.size_bytes)]
+
+
+def _listed(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []

@@ -1,0 +1,87 @@
+"""`model.json`: what makes a converted model's directory trusted. Without it, or against it, a directory is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import msgspec
+from msgspec import Struct
+
+FILE = "model.json"
+# Raised when the converters write something else for the same input: older directories are then made anew.
+CONVERSION = 1
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    name: str
+    fingerprint: str
+    family: str
+    quantization: str
+    conversion: int = CONVERSION
+    files: list[Part]
+
+
+def write(directory: str, *, name: str, fingerprint: str, family: str, quantization: str) -> None:
+    """Hash every file of the directory, and write the manifest; on disk, all of it, when this returns."""
+    parts = [_part(directory, file) for file in sorted(os.listdir(directory)) if file != FILE]
+    manifest = Manifest(name=name, fingerprint=fingerprint, family=family, quantization=quantization, files=parts)
+    path = os.path.join(directory, FILE)
+    with open(path, "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest)))
+    for part in [*(p.name for p in parts), FILE]:
+        sync(os.path.join(directory, part))
+    sync(directory)
+
+
+def read(directory: str) -> Manifest | None:
+    """Return the manifest, or None when there is none that can be read."""
+    try:
+        with open(os.path.join(directory, FILE), "rb") as file:
+            return msgspec.json.decode(file.read(), type=Manifest)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def fault(directory: str, fingerprint: str, quantization: str) -> str:
+    """Say why the directory is not that model, whole and unaltered; "" when it is. Reads every byte."""
+    manifest = read(directory)
+    if manifest is None:
+        return f"no {FILE}"
+    expected = (fingerprint, quantization, CONVERSION)
+    if (manifest.fingerprint, manifest.quantization, manifest.conversion) != expected:
+        return "another model or version"
+    for part in manifest.files:
+        try:
+            same = _part(directory, part.name) == part
+        except OSError as error:
+            return f"{part.name}: {error.strerror}"
+        if not same:
+            return f"{part.name} has changed"
+    return ""
+
+
+def digest(path: str) -> str:
+    """The sha256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: str) -> None:
+    """Wait until a file, or a directory's entries, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _part(directory: str, name: str) -> Part:
+    path = os.path.join(directory, name)
+    return Part(name=name, size_bytes=os.path.getsize(path), sha256=digest(path))

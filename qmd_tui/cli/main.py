@@ -1,0 +1,141 @@
+"""`qmd`: which command is meant, and nothing more. Only that command's module is imported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ipc.errors import QmdError
+from ipc.paths import DEFAULT_INDEX, Paths, check_index_name
+from qmd_tui.output import streams
+
+INTERRUPTED = 130  # 128 + SIGINT
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+class Command(NamedTuple):
+    """A command: the module below qmd_tui.cli that has `add_arguments` and `run`, and its line in the help."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "search": Command("search", "find words; needs no daemon"),
+    "vsearch": Command("ask", "find meaning"),
+    "query": Command("ask", "find both, fused: the best answer"),
+    "get": Command("get", "show a document or some of its lines"),
+    "collection": Command("collection", "add, list or remove the directories that are searched"),
+    "update": Command("update", "index what has changed in the collections"),
+    "embed": Command("update", "make the vectors that are missing"),
+    "status": Command("status", "what is indexed, and whether the daemon runs"),
+    "check": Command("check", "whether the models are there"),
+    "server": Command("server", "run the daemon in the foreground"),
+    "stop": Command("stop", "stop the daemon"),
+    "demo": Command("demo", "try it on sample notes"),
+}
+
+
+def main() -> int:
+    """The console script. Returns the exit code."""
+    streams.prepare()
+    try:
+        code = _run(sys.argv[1:])
+        streams.close()
+    except QmdError as error:
+        streams.error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        streams.abandon()
+        return BROKEN_PIPE
+    return code
+
+
+def _run(argv: Sequence[str]) -> int:
+    index, rest = _leading_index(argv)
+    if not rest:
+        return _without_command(index)
+    name, *arguments = rest
+    if name in {"-h", "--help", "help"}:
+        streams.result(_help())
+        return 0
+    if name in {"-V", "-v", "--version", "version"}:
+        return _version()
+    if name not in COMMANDS:
+        raise QmdError("invalid", f"There is no command {name!r}.", _nearest(name))
+    return _command(name, index, arguments)
+
+
+def _command(name: str, index: str, argv: Sequence[str]) -> int:
+    from importlib import import_module
+
+    from qmd_tui.cli.parser import Parser
+
+    command = COMMANDS[name]
+    module = import_module(f"qmd_tui.cli.{command.module}")
+    parser = Parser(prog=f"qmd {name}", description=f"{command.help[0].upper()}{command.help[1:]}.")
+    parser.set_defaults(command=name)
+    module.add_arguments(parser)
+    parser.add_argument("--index", metavar="NAME", default=index, help="another index than the default one")
+    args = parser.parse(argv)
+    check_index_name(args.index)
+    code: int = module.run(args, Paths.from_environment())
+    return code
+
+
+def _leading_index(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """`--index NAME` may stand before the command, too."""
+    if argv and argv[0] == "--index":
+        if len(argv) < 2:
+            raise QmdError("invalid", "--index needs a name.", "Such as `qmd --index work search …`.")
+        return argv[1], argv[2:]
+    if argv and argv[0].startswith("--index="):
+        return argv[0].removeprefix("--index="), argv[1:]
+    return DEFAULT_INDEX, argv
+
+
+def _without_command(index: str) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        streams.heading(_help())
+        return 1
+    check_index_name(index)
+    from qmd_tui import app
+
+    return app.run(Paths.from_environment(), index=index)
+
+
+def _version() -> int:
+    from qmd_daemon import __version__
+
+    streams.result(f"qmd {__version__}")
+    return 0
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
+    return "\n".join([
+        "Search the notes, documents and code on this machine.",
+        "",
+        "Usage: qmd                      the full-screen UI",
+        "       qmd [--index NAME] COMMAND …",
+        "",
+        *lines,
+        "",
+        "`qmd COMMAND --help` says more.",
+        "Exit codes: 0 found, 1 nothing found, 2 usage, 3 daemon or model unavailable.",
+    ])  # fmt: skip
+
+
+def _nearest(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    return f"Did you mean `qmd {near[0]}`?" if near else "See `qmd --help`."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""argparse as the command line wants it: mistakes are QmdErrors that name the nearest option."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from ipc.errors import QmdError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that knows no abbreviations, and raises QmdError("invalid") (exit code 2) instead of exiting."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Read the arguments; raises QmdError("invalid") with what was probably meant."""
+        args, unknown = self.parse_known_args(argv)
+        if unknown:
+            flags = [word for word in unknown if word.startswith("-")]
+            kind = "option" if flags else "argument"
+            raise QmdError("invalid", f"{self._name()}: unknown {kind} {(flags or unknown)[0]!r}.", self._meant(flags))
+        return args
+
+    def error(self, message: str) -> NoReturn:
+        """What argparse itself finds wrong: a missing argument, a value of the wrong kind."""
+        raise QmdError("invalid", f"{self._name()}: {message}.", self.format_usage().strip())
+
+    def _name(self) -> str:
+        return self.prog.removeprefix("qmd ")
+
+    def _meant(self, flags: Sequence[str]) -> str:
+        import difflib
+
+        if flags:
+            near = difflib.get_close_matches(flags[0].partition("=")[0], self._option_string_actions, n=1)
+            if near:
+                return f"Did you mean {near[0]}?"
+        return f"See `{self.prog} --help`. Words that begin with a dash come after `--`."
+
+
+def whole_number(text: str) -> int:
+    """A number from 1 on. argparse shows the sentence when it is none."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)

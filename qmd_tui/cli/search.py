@@ -1,0 +1,27 @@
+"""`qmd search`: reads the index itself. Start-up counts: nothing is imported that it does not need."""
+
+from __future__ import annotations
+
+import argparse
+
+from ipc.paths import Paths
+from qmd_tui.cli import flags
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    flags.add_search_arguments(parser)
+
+
+def run(args: argparse.Namespace, paths: Paths) -> int:
+    from qmd_daemon import offline
+
+    reply = offline.search(
+        paths,
+        " ".join(args.query),
+        top_k=flags.top_k(args),
+        collections=args.collection,
+        min_score=args.min_score,
+        explain=args.explain,
+        index=args.index,
+    )
+    return flags.show(reply, args)

@@ -1,0 +1,131 @@
+"""What moves inside the terminal UI: facts from the session, wishes from the screens.
+
+The session's facts go to every open screen and stop there (`bubble=False`); a screen's wishes
+bubble up to the app, which hands them to the session. What they carry are structs of the contract.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.message import Message
+
+from ipc.errors import QmdError
+from ipc.protocol import DocumentReply, EngineStatus, GpuSample, Hit, IndexStatus, Job, SearchReply
+
+Mode = Literal["search", "vsearch", "query"]
+MODES: tuple[Mode, ...] = ("search", "vsearch", "query")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What stands in the input. Every edit gets the next `number`; an answer to an older one is stale."""
+
+    text: str
+    mode: Mode
+    number: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The lines of a document around `line` (from 1)."""
+
+    file: str
+    line: int
+
+
+# -- facts, from the session -----------------------------------------------------------------
+
+
+@dataclass
+class ConnectionChanged(Message, bubble=False):
+    """`text` says what is waited for, or what went wrong. `retry_s`: when the next attempt is made."""
+
+    state: Literal["connecting", "ready", "lost"]
+    text: str = ""
+    retry_s: float = 0.0
+
+
+@dataclass
+class IndexReported(Message, bubble=False):
+    index: IndexStatus
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, IndexReported)
+
+
+@dataclass
+class EngineReported(Message, bubble=False):
+    engine: EngineStatus
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, EngineReported)
+
+
+@dataclass
+class GpuSampled(Message, bubble=False):
+    sample: GpuSample
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, GpuSampled)
+
+
+@dataclass
+class JobProgressed(Message, bubble=False):
+    """A newer snapshot of a job swallows an older one of the same that has not been shown yet."""
+
+    job: Job
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, JobProgressed) and message.job.id == self.job.id
+
+
+@dataclass
+class Answered(Message, bubble=False):
+    """`final`: nothing better will come for this question."""
+
+    question: Question
+    reply: SearchReply
+    final: bool
+
+
+@dataclass
+class AskFailed(Message, bubble=False):
+    question: Question
+    error: QmdError
+
+
+@dataclass
+class DocumentLoaded(Message, bubble=False):
+    wanted: Wanted
+    document: DocumentReply
+
+
+@dataclass
+class DocumentFailed(Message, bubble=False):
+    wanted: Wanted
+    error: QmdError
+
+
+# -- wishes, from the screens ----------------------------------------------------------------
+
+
+@dataclass
+class QuestionAsked(Message):
+    """The input has changed. An empty text asks nothing, and ends what was asked."""
+
+    question: Question
+
+
+@dataclass
+class DocumentWanted(Message):
+    wanted: Wanted
+
+
+@dataclass
+class OpenRequested(Message):
+    """Open this hit's file in the person's editor, at `line`."""
+
+    hit: Hit
+    line: int

@@ -1,0 +1,71 @@
+"""The answers of a search as text for a person. Hits are dicts in the shape of `ipc.protocol.Hit`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from qmd_tui.output import safe
+from qmd_tui.output.style import Style
+
+
+def text(hits: Sequence[dict[str, Any]], style: Style) -> str:
+    """All hits, best first, with an empty line between two."""
+    return "\n\n".join("\n".join(_hit(hit, style)) for hit in hits)
+
+
+def stages(found: Iterable[dict[str, Any]]) -> str:
+    """One line that says what ran: `lexical 20 in 1.2 ms · vector: left out (no model)`."""
+    return " · ".join(
+        f"{stage['name']} {stage['count']} in {stage['ms']:.1f} ms"
+        if stage["ran"]
+        else f"{stage['name']}: left out ({stage['reason'] or 'not needed'})"
+        for stage in found
+    )
+
+
+def _hit(hit: dict[str, Any], style: Style) -> Iterator[str]:
+    address = style.address(safe.line(f"{hit['file']}:{hit['line']}"))
+    relevance = hit.get("relevance")
+    likely = "" if relevance is None else style.dim(f" (relevance {relevance:.0%})")
+    yield f"{address} {style.dim(safe.line(hit['docid']))} {style.percent(hit['score'])}{likely}"
+    yield style.bold(safe.line(hit["title"]))
+    if context := hit.get("context"):
+        yield style.dim(f"Context: {safe.line(' '.join(context.split()))}")
+    yield from _snippet(hit, style)
+    if hit.get("explain"):
+        yield from _explain(hit["explain"], style)
+
+
+def _snippet(hit: dict[str, Any], style: Style) -> Iterator[str]:
+    """The snippet's lines with their numbers in the file and the matches marked."""
+    snippet = safe.block(hit.get("snippet", "")).rstrip("\n")
+    if not snippet:
+        return
+    lines = snippet.split("\n")
+    width = len(str(hit["line"] + len(lines) - 1))
+    start = 0
+    for number, content in enumerate(lines, hit["line"]):
+        gutter = style.dim(f"{number:>{width + 2}} │")
+        yield f"{gutter} {_marked(content, start, hit.get('matches', ()), style)}".rstrip()
+        start += len(content) + 1
+
+
+def _marked(content: str, start: int, matches: Iterable[Sequence[int]], style: Style) -> str:
+    """One line, which begins at character `start` of the snippet, with the parts of `matches` that are in it marked."""
+    pieces: list[str] = []
+    at = 0
+    for begin, end in sorted((max(m[0] - start, 0), min(m[1] - start, len(content))) for m in matches):
+        begins = max(begin, at)
+        if begins < end:
+            pieces += [content[at:begins], style.match(content[begins:end])]
+            at = end
+    return "".join([*pieces, content[at:]])
+
+
+def _explain(explain: dict[str, Any], style: Style) -> Iterator[str]:
+    for part in explain.get("contributions", ()):
+        where = f"{part['list']} rank {part['rank']}, score {part['score']:.3f}, RRF {part['rrf']:.4f}"
+        yield style.dim(f"  explain: {safe.line(where)}")
+    if terms := explain.get("matched_terms"):
+        yield style.dim(f"  explain: matched {safe.line(' '.join(terms))}")

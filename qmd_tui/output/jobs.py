@@ -1,0 +1,37 @@
+"""What a job has done, in the words of tobi/qmd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ipc.protocol import Job
+
+# More names than this help nobody.
+_NAMED = 20
+
+
+def summary(counts: Mapping[str, int]) -> str:
+    """`Indexed: 3 new, …`, `Embedded: 12 chunks of 3 documents`, or both, a line each; "" when nothing is counted."""
+    lines = []
+    if "new" in counts:
+        parts = (f"{counts.get(name, 0)} {name}" for name in ("new", "updated", "unchanged", "removed"))
+        lines.append(f"Indexed: {', '.join(parts)}")
+    if "chunks" in counts:
+        lines.append(
+            f"Embedded: {_number(counts['chunks'], 'chunk')} of {_number(counts.get('documents', 0), 'document')}"
+        )
+    return "\n".join(lines)
+
+
+def skipped(job: Job) -> Iterator[str]:
+    """The files that were left out, the first twenty by name, and how many there are."""
+    count = max(job.counts.get("skipped", 0), len(job.skipped))
+    for file in job.skipped[:_NAMED]:
+        yield f"skipped {file.path}: {file.reason}"
+    if count:
+        more = f", {count - _NAMED} of them not named here" if count > _NAMED else ""
+        yield f"skipped {_number(count, 'file')}{more}."
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

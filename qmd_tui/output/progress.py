@@ -1,0 +1,59 @@
+"""One line on stderr that is written over and over while a job runs. Nothing where stderr is no terminal."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from types import TracebackType
+from typing import Self, TextIO
+
+from ipc.protocol import Job
+from qmd_tui.output import safe
+
+_BAR = 24
+_COLUMNS = 80  # of a terminal that does not say
+_ERASE = "\r\x1b[K"
+
+
+class Progress:
+    """Shows the states of a job; leaves no trace."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = stream.isatty() and os.environ.get("TERM") != "dumb"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._write(_ERASE)
+
+    def show(self, job: Job) -> None:
+        if self._shown:
+            columns = os.get_terminal_size(self._stream.fileno()).columns or _COLUMNS
+            self._write(_ERASE + clip(describe(job), columns - 1))
+
+    def _write(self, text: str) -> None:
+        if self._shown:
+            self._stream.write(text)
+            self._stream.flush()
+
+
+def describe(job: Job) -> str:
+    """`Indexing ████░░░░ 12/30 notes/gpu.md`; without the bar while nobody knows how much there is."""
+    what = safe.line(f"{job.phase or job.state} ").capitalize()
+    if not job.total:
+        return f"{what}{safe.line(job.current)}"
+    full = _BAR * min(job.done, job.total) // job.total
+    return f"{what}{'█' * full}{'░' * (_BAR - full)} {job.done}/{job.total} {safe.line(job.current)}"
+
+
+def clip(text: str, columns: int) -> str:
+    """As much of `text` as fits into so many columns; a wide character takes two."""
+    for end, character in enumerate(text):
+        columns -= 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if columns < 0:
+            return text[:end]
+    return text

@@ -1,0 +1,60 @@
+"""What stands in place of results when there are none: never an empty screen, always the next step."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from ipc.protocol import IndexStatus
+from qmd_tui.messages import ConnectionChanged, Question
+from qmd_tui.output import safe
+
+
+class Guide(Static):
+    """A few lines in the middle of the empty result area."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name for it
+        super().__init__(id=id, markup=False)
+
+    def show(
+        self, connection: ConnectionChanged, index: IndexStatus | None, question: Question, answered: bool
+    ) -> None:
+        self.update(guidance(connection, index, question, answered))
+
+
+def guidance(connection: ConnectionChanged, index: IndexStatus | None, question: Question, answered: bool) -> Content:
+    """The next step. `answered`: the question has got its final answer, without a result."""
+    if connection.state == "lost":
+        return _lines("The daemon is not there.", safe.block(connection.text))
+    if connection.state == "connecting":
+        return _lines("Starting the daemon…", "You can type already.")
+    if index is not None and not index.collections:
+        return _lines(
+            "Nothing is indexed yet. Add a directory, from a shell:",
+            "",
+            Content.styled("qmd collection add PATH", "bold"),
+        )
+    if not question.text:
+        return _start(index)
+    if answered:
+        return _lines(f"Nothing matches “{safe.line(question.text)}”.", _another(question))
+    return Content()
+
+
+def _start(index: IndexStatus | None) -> Content:
+    if index is None:
+        return Content()
+    documents, collections = index.documents, len(index.collections)
+    return _lines(
+        f"Type to search {documents:,} document{'' if documents == 1 else 's'} "
+        f"in {collections:,} collection{'' if collections == 1 else 's'}.",
+        "F1 shows the keys.",
+    )
+
+
+def _another(question: Question) -> str:
+    return "Ctrl+S searches by meaning, too." if question.mode == "search" else "Fewer or other words may find it."
+
+
+def _lines(*lines: str | Content) -> Content:
+    return Content("\n").join(lines)

@@ -1,0 +1,63 @@
+"""What a hit says about itself: the line that matched, the words that did, how good it is."""
+
+from __future__ import annotations
+
+import re
+
+from ipc.protocol import Hit
+from qmd_tui.output import safe
+from qmd_tui.widgets.text import Range
+
+# More words than these in one snippet say nothing any more, and cost time on every line.
+_MOST_TERMS = 64
+
+
+def first_match_line(hit: Hit) -> int:
+    """The line of the document (from 1) where its first match is."""
+    before = hit.snippet[: hit.matches[0][0]] if hit.matches else ""
+    return hit.line + before.count("\n")
+
+
+def lines(hit: Hit) -> tuple[int, int]:
+    """The first and the last line that the snippet covers."""
+    return hit.line, hit.line + hit.snippet.rstrip("\n").count("\n")
+
+
+def snippet_line(hit: Hit) -> tuple[str, list[Range]]:
+    """One line of the snippet, harmless, with the ranges that matched: the first that has a match, else any text."""
+    start = 0
+    best: tuple[str, list[Range]] = ("", [])
+    for text in hit.snippet.split("\n"):
+        stop = start + len(text)
+        matches = [(max(a, start) - start, min(b, stop) - start) for a, b in hit.matches if a < stop and b > start]
+        if matches or not best[0].strip():
+            best = (safe.line(text.replace("\t", " ")), matches)
+        if matches:
+            break
+        start = stop + 1
+    return best
+
+
+def place(hit: Hit) -> str:
+    """Where it is: collection, path and line."""
+    return safe.line(f"{hit.collection}/{hit.path}:{first_match_line(hit)}")
+
+
+def percent(hit: Hit) -> str:
+    """Its relevance where a model gives one, else its score."""
+    ratio = hit.score if hit.relevance is None else hit.relevance
+    return f"{round(100 * min(max(ratio, 0.0), 1.0))}%"
+
+
+def pattern(hit: Hit) -> re.Pattern[str] | None:
+    """What finds the words that matched elsewhere in the document, too; None when no words did."""
+    found = {safe.line(hit.snippet[a:b]).strip().casefold() for a, b in hit.matches}
+    terms = sorted(found - {""}, key=lambda term: (-len(term), term))[:_MOST_TERMS]
+    return re.compile("|".join(map(_whole, terms)), re.IGNORECASE) if terms else None
+
+
+def _whole(term: str) -> str:
+    """A word matches as a whole. Chinese has no gaps between words, so there a match may lie within a run."""
+    left = r"(?<![A-Za-z0-9])" if term[0].isascii() and term[0].isalnum() else ""
+    right = r"(?![A-Za-z0-9])" if term[-1].isascii() and term[-1].isalnum() else ""
+    return left + re.escape(term) + right

@@ -1,0 +1,379 @@
+"""What the supervisor decides. The workers here are scripts; tests/integration/test_worker.py has real ones."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ipc.errors import QmdError
+from ipc.paths import Paths
+from ipc.protocol import ModelsEvent
+from qmd_daemon.config import EngineConfig
+from qmd_daemon.engine import fake, frames, supervisor
+from qmd_daemon.engine.model import Priority
+from qmd_daemon.engine.supervisor import CHARACTERS_PER_TOKEN, Engine
+
+READY = frames.Ready("cpu", "float32", "")
+Script = Callable[["Worker", frames.ToWorker], None]
+
+
+class Worker:
+    """Stands for engine.process.Process: what it is sent goes to a script, which answers with `say` and `die`."""
+
+    def __init__(self, script: Script, pid: int) -> None:
+        self.script = script
+        self.pid = pid
+        self.sent: list[frames.ToWorker] = []
+        self.started_at = time.monotonic()
+        self.unanswered = 0
+        self.closed = False
+        self.ending = "ended with status 0"
+        self._said: asyncio.Queue[frames.FromWorker | None] = asyncio.Queue()
+
+    def send(self, message: frames.ToWorker) -> None:
+        self.sent.append(message)
+        self.script(self, message)
+
+    def ping(self) -> None:
+        self.unanswered += 1
+        self.send(frames.Ping())
+
+    def say(self, message: frames.FromWorker) -> None:
+        self._said.put_nowait(message)
+
+    def die(self, how: str = "was killed by SIGKILL") -> None:
+        self.ending = how
+        self._said.put_nowait(None)
+
+    async def messages(self) -> AsyncIterator[frames.FromWorker]:
+        while (message := await self._said.get()) is not None:
+            self.unanswered = 0
+            yield message
+
+    def close(self) -> None:
+        self.closed = True
+        self._said.put_nowait(None)
+
+    def kill(self, because: str) -> None:
+        self.die(because)
+
+    async def stop(self) -> None:
+        pass
+
+
+def good(worker: Worker, message: frames.ToWorker) -> None:
+    """A worker that does what it should: each text's vector says how long the text is."""
+    match message:
+        case frames.Load():
+            worker.say(READY)
+        case frames.Embed():
+            worker.say(frames.Begun([message.id]))
+            rows = np.zeros((len(message.texts), fake.INFO.dimension), "<f4")
+            rows[:, 0] = [len(text) for text in message.texts]
+            worker.say(frames.Embedded(message.id, rows.tobytes()))
+        case frames.Ping():
+            worker.say(frames.Pong(0.0))
+
+
+def deaf(worker: Worker, message: frames.ToWorker) -> None:
+    """A worker that gets ready, and never answers again."""
+    if isinstance(message, frames.Load):
+        worker.say(READY)
+
+
+def lame(worker: Worker, message: frames.ToWorker) -> None:
+    """A worker that never gets ready."""
+
+
+def doomed(worker: Worker, message: frames.ToWorker) -> None:
+    """A worker that dies of every text it begins with."""
+    match message:
+        case frames.Load():
+            worker.say(READY)
+        case frames.Embed():
+            worker.say(frames.Begun([message.id]))
+            worker.die()
+
+
+def stillborn(worker: Worker, message: frames.ToWorker) -> None:
+    worker.die("ended with status 1: no module named ctranslate2")
+
+
+def refusing(worker: Worker, message: frames.ToWorker) -> None:
+    if isinstance(message, frames.Load):
+        worker.say(frames.Refused("unavailable", "The weights are damaged.", "Install them again."))
+
+
+class Machine:
+    """Gives the engine one scripted worker after the other; the last script serves all that follow."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.scripts: list[Script] = [good]
+        self.workers: list[Worker] = []
+        self.events: list[tuple[str, str]] = []
+        self.paths = Paths.from_environment({"QMD_HOME": str(tmp_path)})
+        monkeypatch.setattr(supervisor.Process, "start", self._start)
+        monkeypatch.setattr(supervisor, "RETRY_S", (0.0, 0.0))
+
+    async def _start(self, group: asyncio.TaskGroup) -> Worker:
+        script = self.scripts[min(len(self.workers), len(self.scripts) - 1)]
+        self.workers.append(Worker(script, pid=1000 + len(self.workers)))
+        return self.workers[-1]
+
+    def engine(self, **settings: object) -> Engine:
+        config = EngineConfig(**{"kind": "fake", **settings})  # type: ignore[arg-type]
+        return Engine(config, self.paths, self._publish)
+
+    def _publish(self, topic: str, event: object) -> None:
+        assert isinstance(event, ModelsEvent)
+        self.events.append((topic, event.engine.state))
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    return Machine(monkeypatch, tmp_path)
+
+
+async def embed(engine: Engine, *texts: str, **options: object) -> list[float]:
+    """The first number of each vector."""
+    vectors = await engine.embed(texts, kind="document", **options)  # type: ignore[arg-type]
+    assert vectors.shape == (len(texts), fake.INFO.dimension)
+    assert vectors.dtype == np.float32
+    return vectors[:, 0].tolist()
+
+
+async def refused(engine: Engine, *texts: str, **options: object) -> QmdError:
+    with pytest.raises(QmdError) as caught:
+        await embed(engine, *texts, **options)
+    return caught.value
+
+
+async def test_the_worker_starts_on_the_first_need(machine: Machine) -> None:
+    async with machine.engine() as engine:
+        assert engine.model() == fake.INFO
+        assert engine.status().state == "off"
+        assert await embed(engine) == []
+        assert machine.workers == []
+        assert engine.worker_pid == 0
+        assert await embed(engine, "a", "bcd") == [1, 3]
+        assert engine.worker_pid == 1000
+        status = engine.status()
+        assert (status.state, status.device, status.pid, status.queued) == ("ready", "cpu", 1000, 0)
+        assert machine.events == [("models", "starting"), ("models", "ready")]
+    assert engine.worker_pid == 0
+
+
+async def test_a_long_call_comes_back_in_order(machine: Machine) -> None:
+    async with machine.engine() as engine:
+        texts = ["x" * (n % 50) for n in range(500)]
+        assert await embed(engine, *texts) == [len(text) for text in texts]
+    assert sum(isinstance(message, frames.Embed) for message in machine.workers[0].sent) == 8
+
+
+async def test_a_worker_that_dies_costs_nothing_but_time(machine: Machine) -> None:
+    machine.scripts = [doomed, good]
+    async with machine.engine() as engine:
+        assert await embed(engine, "a", "bc") == [1, 2]
+        assert engine.status().restarts == 1
+        assert [state for _, state in machine.events] == ["starting", "ready", "off", "starting", "ready"]
+
+
+async def test_texts_that_kill_two_workers_are_given_up(machine: Machine) -> None:
+    machine.scripts = [doomed, doomed, good]
+    async with machine.engine() as engine:
+        error = await refused(engine, "poison")
+        assert error.code == "unavailable"
+        assert "SIGKILL" in error.message
+        assert await embed(engine, "fine") == [4]
+        assert len(machine.workers) == 3
+
+
+async def test_a_worker_that_does_not_start_is_tried_three_times(machine: Machine) -> None:
+    machine.scripts = [stillborn]
+    async with machine.engine() as engine:
+        error = await refused(engine, "a")
+        assert error.code == "unavailable"
+        assert "no module named ctranslate2" in error.message
+        assert len(machine.workers) == 3
+        assert engine.status().state == "failed"
+        # For a while that is the answer, at once.
+        assert (await refused(engine, "a")).message == error.message
+        assert len(machine.workers) == 3
+
+
+async def test_a_worker_that_cannot_be_launched(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def start(group: asyncio.TaskGroup) -> Worker:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(supervisor.Process, "start", start)
+    async with machine.engine() as engine:
+        assert "Too many open files" in (await refused(engine, "a")).message
+
+
+async def test_a_start_that_fails_once_is_not_noticed(machine: Machine) -> None:
+    machine.scripts = [stillborn, good]
+    async with machine.engine() as engine:
+        assert await embed(engine, "a") == [1]
+        assert engine.status().state == "ready"
+
+
+async def test_a_model_that_cannot_be_loaded_is_said_with_its_hint(machine: Machine) -> None:
+    machine.scripts = [refusing]
+    async with machine.engine() as engine:
+        error = await refused(engine, "a")
+        assert (error.message, error.hint) == ("The weights are damaged.", "Install them again.")
+        status = engine.status()
+        assert (status.state, status.reason, status.hint) == ("failed", error.message, error.hint)
+        assert len(machine.workers) == 1
+
+
+async def test_after_a_while_a_failed_start_is_tried_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "COOL_DOWN_S", 0.0)
+    machine.scripts = [refusing, good]
+    async with machine.engine() as engine:
+        await refused(engine, "a")
+        assert await embed(engine, "a") == [1]
+        assert engine.status().reason == ""
+
+
+async def test_a_silent_worker_is_killed(machine: Machine) -> None:
+    machine.scripts = [deaf, good]
+    async with machine.engine(hang_s=0.02) as engine:
+        assert await embed(engine, "a") == [1]
+    assert machine.workers[0].ending == "was killed, since it was silent for 0.02 s"
+
+
+async def test_a_worker_stuck_in_a_batch_is_killed_though_it_answers(machine: Machine) -> None:
+    def stuck(worker: Worker, message: frames.ToWorker) -> None:
+        match message:
+            case frames.Load():
+                worker.say(READY)
+            case frames.Embed():
+                worker.say(frames.Begun([message.id]))
+            case frames.Ping():
+                worker.say(frames.Pong(3.0))
+
+    machine.scripts = [stuck, good]
+    async with machine.engine(hang_s=2) as engine:
+        assert await embed(engine, "a") == [1]
+    assert machine.workers[0].ending == "was killed, since it was stuck in a batch for 3 s"
+
+
+async def test_a_worker_that_is_not_ready_in_time_is_killed(machine: Machine) -> None:
+    machine.scripts = [lame, good]
+    async with machine.engine(start_s=0.02, hang_s=0.04) as engine:
+        assert await embed(engine, "a") == [1]
+    assert machine.workers[0].ending == "was killed, since it was not ready within 0.02 s"
+
+
+async def test_what_it_waits_for_is_told(machine: Machine) -> None:
+    reasons: list[str] = []
+
+    def slow(worker: Worker, message: frames.ToWorker) -> None:
+        if isinstance(message, frames.Load):
+            worker.say(frames.Loading("converting all-minilm-l6-v2"))
+        good(worker, message)
+
+    machine.scripts = [slow]
+    engine = machine.engine()
+    engine._publish = lambda topic, event: reasons.append(event.engine.reason)
+    async with engine:
+        await embed(engine, "a")
+    assert "converting all-minilm-l6-v2" in reasons
+
+
+async def test_an_idle_worker_is_closed_and_the_next_text_starts_another(machine: Machine) -> None:
+    idle = asyncio.Event()
+    async with machine.engine(idle_s=0.02) as engine:
+        engine._publish = lambda topic, event: idle.set() if event.engine.state == "off" else None
+        assert await embed(engine, "a") == [1]
+        await asyncio.wait_for(idle.wait(), 30)
+        assert machine.workers[0].closed
+        assert (engine.status().state, engine.status().restarts, engine.worker_pid) == ("off", 0, 0)
+        assert await embed(engine, "b") == [1]
+        assert len(machine.workers) == 2
+
+
+async def test_more_than_the_queue_holds_is_refused(machine: Machine) -> None:
+    machine.scripts = [deaf]
+    async with machine.engine(queue_texts=10) as engine, asyncio.TaskGroup() as group:
+        waiting = group.create_task(embed(engine, *["a"] * 8))
+        await asyncio.sleep(0)
+        assert (await refused(engine, "a", "b", "c")).code == "overloaded"
+        assert engine.status().queued == 8
+        waiting.cancel()
+
+
+async def test_a_deadline_is_kept_and_the_texts_leave_the_queue(machine: Machine) -> None:
+    machine.scripts = [deaf]
+    async with machine.engine() as engine:
+        assert (await refused(engine, "a", deadline_s=0.05)).code == "deadline"
+        assert engine.status().queued == 0
+    assert [type(message) for message in machine.workers[0].sent] == [frames.Load, frames.Embed, frames.Drop]
+
+
+async def test_cancelling_whoever_waits_drops_the_texts(machine: Machine) -> None:
+    arrived = asyncio.Event()
+
+    def notice(worker: Worker, message: frames.ToWorker) -> None:
+        deaf(worker, message)
+        if isinstance(message, frames.Embed):
+            arrived.set()
+
+    machine.scripts = [notice]
+    async with machine.engine() as engine, asyncio.TaskGroup() as group:
+        task = group.create_task(embed(engine, *["a"] * 100))
+        await arrived.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert engine.status().queued == 0
+        sent = machine.workers[0].sent
+        dropped = {message.id for message in sent if isinstance(message, frames.Drop)}
+        assert dropped == {message.id for message in sent if isinstance(message, frames.Embed)}
+
+
+async def test_leaving_answers_whoever_waits(machine: Machine) -> None:
+    machine.scripts = [deaf]
+    async with asyncio.TaskGroup() as group:
+        async with machine.engine() as engine:
+            waiting = group.create_task(refused(engine, "a"))
+            await asyncio.sleep(0)
+        assert (await waiting).code == "unavailable"
+        assert (await refused(engine, "a")).code == "unavailable"
+
+
+async def test_priority_kind_and_deadline_reach_the_worker(machine: Machine) -> None:
+    async with machine.engine() as engine:
+        await engine.embed(["a"], kind="query", priority=Priority.INDEXING, deadline_s=60)
+    (request,) = [message for message in machine.workers[0].sent if isinstance(message, frames.Embed)]
+    assert (request.kind, request.priority) == ("query", Priority.INDEXING)
+    assert request.deadline is not None
+    assert 0 < request.deadline - time.monotonic() <= 60
+
+
+async def test_texts_are_made_fit_to_be_sent(machine: Machine) -> None:
+    longest = fake.INFO.max_tokens * CHARACTERS_PER_TOKEN
+    async with machine.engine() as engine:
+        assert await embed(engine, "", "\ud800!", "x" * (longest + 1)) == [0, 2, longest]
+
+
+async def test_without_the_weights(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor.catalog, "find", lambda entry: None)
+    async with machine.engine(kind="ct2") as engine:
+        assert engine.model() is None
+        assert engine.status().state == "no_model"
+        error = await refused(engine, "a")
+        assert error.code == "no_model"
+        assert "--no-deps" in error.hint
+        assert engine.status().hint == error.hint
+    assert machine.workers == []
+
+
+def test_a_model_nobody_knows(machine: Machine) -> None:
+    with pytest.raises(QmdError, match="all-minilm-l6-v2"):
+        machine.engine(kind="ct2", model="all-minilm")

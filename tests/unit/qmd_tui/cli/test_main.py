@@ -1,0 +1,111 @@
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from ipc.paths import Paths
+from qmd_daemon import __version__
+from qmd_tui.cli import main as cli
+
+
+def qmd(monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["qmd", *argv])
+    return cli.main()
+
+
+@pytest.fixture(autouse=True)
+def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("QMD_HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize("flag", ["--version", "-v", "version"])
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    assert qmd(monkeypatch, flag) == 0
+    assert capsys.readouterr() == (f"qmd {__version__}\n", "")
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h", "help"])
+def test_help_names_every_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    assert qmd(monkeypatch, flag) == 0
+    out, err = capsys.readouterr()
+    assert "Usage:" in out
+    assert all(f"\n  {name} " in out for name in cli.COMMANDS)
+    assert err == ""
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_explains_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        qmd(monkeypatch, name, "--help")
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: qmd {name}")
+
+
+def test_no_command_and_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert qmd(monkeypatch) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Usage:" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["serch"], "There is no command 'serch'.\nDid you mean `qmd search`?"),
+        (["zzz"], "There is no command 'zzz'.\nSee `qmd --help`."),
+        (["search"], "search: the following arguments are required: QUERY.\nusage: qmd search"),
+        (["search", "a", "--jsn"], "search: unknown option '--jsn'.\nDid you mean --json?"),
+        (["search", "a", "--minscore=2"], "search: unknown option '--minscore=2'.\nDid you mean --min-score?"),
+        (["search", "a", "-z"], "unknown option '-z'.\nSee `qmd search --help`. Words that begin with a dash"),
+        (["stop", "now"], "stop: unknown argument 'now'."),
+        (["search", "a", "-n", "0"], "argument -n: '0' is not a whole number from 1 on."),
+        (["search", "a", "-n", "1001"], "-n 1001 is over the limit of 1000."),
+        (["search", "a", "--min", "1"], "search: unknown option '--min'."),
+        (["collection", "ad", "."], "invalid choice: 'ad' (choose from 'add', 'list', 'remove', 'rm')"),
+        (["--index"], "--index needs a name."),
+        (["--index", "../x", "search", "a"], "'../x' is not an index name."),
+        (["search", "a", "--index", ""], "'' is not an index name."),
+    ],
+)
+def test_mistakes_are_told_with_what_was_probably_meant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], message: str
+) -> None:
+    assert qmd(monkeypatch, *argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("qmd: ")
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--index", "work", "stop"], ["--index=work", "stop"], ["stop", "--index", "work"], ["stop", "--index=work"]],
+)
+def test_the_index_may_stand_before_the_command_or_after_it(monkeypatch: pytest.MonkeyPatch, argv: list[str]) -> None:
+    import qmd_tui.cli.stop
+
+    seen: list[str] = []
+    monkeypatch.setattr(qmd_tui.cli.stop, "run", lambda args, _: seen.append(args.index) or 0)
+    assert qmd(monkeypatch, *argv) == 0
+    assert seen == ["work"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), cli.INTERRUPTED), (BrokenPipeError(), cli.BROKEN_PIPE)]
+)
+def test_ways_to_end_early_are_quiet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int
+) -> None:
+    def fail(_: object, __: Paths) -> int:
+        raise error
+
+    monkeypatch.setattr("qmd_tui.cli.stop.run", fail)
+    monkeypatch.setattr("qmd_tui.output.streams.abandon", lambda: None)
+    assert qmd(monkeypatch, "stop") == code
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,40 @@
+import pytest
+
+from ipc.protocol import Job, Skipped
+from qmd_tui.output import jobs
+
+
+@pytest.mark.parametrize(
+    ("counts", "shown"),
+    [
+        ({"new": 3, "updated": 0, "unchanged": 5, "removed": 1}, "Indexed: 3 new, 0 updated, 5 unchanged, 1 removed"),
+        ({"chunks": 12, "documents": 3}, "Embedded: 12 chunks of 3 documents"),
+        ({"chunks": 1, "documents": 1}, "Embedded: 1 chunk of 1 document"),
+        (
+            {"new": 1, "chunks": 2, "documents": 1},
+            "Indexed: 1 new, 0 updated, 0 unchanged, 0 removed\nEmbedded: 2 chunks of 1 document",
+        ),
+        ({}, ""),
+    ],
+)
+def test_summary(counts: dict[str, int], shown: str) -> None:
+    assert jobs.summary(counts) == shown
+
+
+def job(count: int) -> Job:
+    files = [Skipped(path=f"{number}.md", reason="binary") for number in range(min(count, 100))]
+    return Job(id="1", kind="update", index="index", state="done", counts={"skipped": count}, skipped=files)
+
+
+def test_skipped_files_are_named_and_counted() -> None:
+    assert list(jobs.skipped(job(2))) == ["skipped 0.md: binary", "skipped 1.md: binary", "skipped 2 files."]
+
+
+def test_at_most_twenty_are_named() -> None:
+    lines = list(jobs.skipped(job(500)))
+    assert len(lines) == 21
+    assert lines[-1] == "skipped 500 files, 480 of them not named here."
+
+
+def test_nothing_skipped_nothing_said() -> None:
+    assert list(jobs.skipped(job(0))) == []

@@ -1,0 +1,53 @@
+import io
+import os
+import pty
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipc.protocol import Job
+from qmd_tui.output.progress import Progress, clip, describe
+
+JOB = Job(
+    id="1", kind="update", index="index", state="running", phase="indexing", done=12, total=24, current="a\x1b.md"
+)
+
+
+def test_describe() -> None:
+    assert describe(JOB) == f"Indexing {'█' * 12}{'░' * 12} 12/24 a␛.md"
+
+
+def test_describe_while_nobody_knows_how_much_there_is() -> None:
+    assert describe(Job(id="1", kind="update", index="index", state="queued")) == "Queued "
+
+
+def test_nothing_is_written_where_it_is_no_terminal() -> None:
+    stream = io.StringIO()
+    with Progress(stream) as progress:
+        progress.show(JOB)
+    assert stream.getvalue() == ""
+
+
+def test_one_line_is_rewritten_and_erased_on_a_terminal() -> None:
+    main, terminal = pty.openpty()
+    with os.fdopen(terminal, "w") as stream, Progress(stream) as progress:
+        progress.show(JOB)
+        progress.show(JOB)
+    written = os.read(main, 10_000).decode()
+    os.close(main)
+    assert written.count("\r\x1b[K") == 3
+    assert written.endswith("\r\x1b[K")
+    assert "12/24" in written
+    assert "\n" not in written
+
+
+@given(st.text(), st.integers(0, 40))
+def test_clip_fits_and_leaves_out_nothing_that_fits(text: str, columns: int) -> None:
+    def width(shown: str) -> int:
+        return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in shown)
+
+    clipped = clip(text, columns)
+    assert text.startswith(clipped)
+    assert width(clipped) <= columns
+    assert clipped == text or width(text[: len(clipped) + 1]) > columns
