@@ -52,16 +52,23 @@ def _serve(options: argparse.Namespace) -> int:
         logs.configure(settings.log, paths.log_file, None if options.detached else sys.stderr)
         try:
             asyncio.run(App(settings, paths, lock, foreground=not options.detached).run())
-        except PortTaken as error:
-            _complain(error)
-            return EXIT_PORT_TAKEN
         except Exception as error:
+            cause = _cause(error)
+            if isinstance(cause, PortTaken):
+                _complain(cause)
+                return EXIT_PORT_TAKEN
             structlog.get_logger().exception("daemon.failed")
-            if isinstance(error, QmdError):
-                raise
-            _complain(QmdError("internal", f"The daemon failed: {error}.", f"The log is {paths.log_file}."))
-            return 1
+            if isinstance(cause, QmdError):
+                raise cause from None
+            raise QmdError("internal", f"The daemon failed: {cause}.", f"The log is {paths.log_file}.") from None
     return 0
+
+
+def _cause(error: Exception) -> Exception:
+    """The error itself, where task groups have wrapped it."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _parser() -> argparse.ArgumentParser:

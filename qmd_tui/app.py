@@ -9,7 +9,7 @@ from functools import partial
 from textual.app import App, SuspendNotSupported
 from textual.content import Content
 from textual.message import Message
-from textual.worker import Worker, WorkerState
+from textual.worker import Worker, WorkerError, WorkerState
 
 from ipc.errors import QmdError
 from ipc.paths import DEFAULT_INDEX, Paths
@@ -45,6 +45,7 @@ class QmdApp(App[None]):
         super().__init__(ansi_color=None if settings.color else True)
         self.settings = settings
         self.session = Session(connect, self.deliver, settings)
+        self._session_worker: Worker[None] | None = None
         self.add_mode(self.DEFAULT_MODE, lambda: SearchScreen(settings))
 
     def on_mount(self) -> None:
@@ -53,6 +54,15 @@ class QmdApp(App[None]):
         if self.settings.theme in self.available_themes:
             self.theme = self.settings.theme
         self.call_after_refresh(self._start_session)  # the first frame does not wait for the daemon
+
+    async def on_unmount(self) -> None:
+        """Let the session close its connection before the loop ends."""
+        if self._session_worker is not None:
+            self._session_worker.cancel()
+            try:
+                await self._session_worker.wait()
+            except WorkerError:
+                pass  # cancelled, or reported already
 
     def deliver(self, fact: Message) -> None:
         """Hand a fact of the session to every open screen, also to those below a dialog."""
@@ -101,11 +111,11 @@ class QmdApp(App[None]):
     # -- what must never happen --------------------------------------------------------------
 
     def _start_session(self) -> None:
-        self.run_worker(self.session.run(), name="session", exit_on_error=False)
+        self._session_worker = self.run_worker(self.session.run(), name="session", exit_on_error=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A bug in the session: note it down, tell, and go on with a new connection."""
-        if event.worker.name == "session" and event.state is WorkerState.ERROR and event.worker.error is not None:
+        if event.worker is self._session_worker and event.state is WorkerState.ERROR and event.worker.error is not None:
             self._note_crash(event.worker.error)
             self.complain(QmdError("internal", "The connection broke: an internal error.", self._see_crash_file()))
             self.set_timer(_RESTART_S, self._start_session)

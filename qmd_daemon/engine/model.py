@@ -35,6 +35,7 @@ class ModelInfo(Struct, frozen=True):
     dimension: int
     max_tokens: int
     tokenizer_file: str | None
+    languages: tuple[str, ...] = ()  # ISO 639-1; empty: any
 
 
 class Model(Protocol):

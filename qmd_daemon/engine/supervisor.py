@@ -88,7 +88,12 @@ class Engine:
         if self._info is None and (found := installed.locate(self._entry, self._models)):
             entry = self._entry
             self._info = ModelInfo(
-                entry.name, catalog.fingerprint(entry), entry.dimension, entry.max_tokens, found.tokenizer_file
+                name=entry.name,
+                fingerprint=catalog.fingerprint(entry),
+                dimension=entry.dimension,
+                max_tokens=entry.max_tokens,
+                tokenizer_file=found.tokenizer_file,
+                languages=entry.languages,
             )
         return self._info
 

@@ -172,7 +172,8 @@ def _in_step(connection: sqlite3.Connection, file: IndexFile) -> bool:
 def _copy(connection: sqlite3.Connection, file: IndexFile) -> None:
     connection.execute("DELETE FROM collections")
     connection.executemany(
-        "INSERT OR REPLACE INTO collections (name, path, pattern, ignore, contexts, included) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO collections (name, path, pattern, ignore, contexts, included)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
         [
             (c.name, c.path, c.pattern, json.dumps(c.ignore), json.dumps(c.contexts), int(c.included))
             for c in file.collections

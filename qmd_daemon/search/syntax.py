@@ -107,9 +107,9 @@ def _document(lines: list[tuple[str, str]]) -> Parsed:
         if any(clause.negated for text in found.get(kind, []) for clause in _all(text)):
             raise QmdError("invalid", f"`{kind}:` cannot exclude words: vectors know no *not*.", "Use -word in lex:.")
     return Parsed(
-        tuple(terms(text) for text in found.get("lex", [])),
-        tuple(found.get("vec", [])),
-        tuple(found.get("hyde", [])),
-        *found.get("intent", [""]),
+        lexical=tuple(terms(text) for text in found.get("lex", [])),
+        vectors=tuple(found.get("vec", [])),
+        passages=tuple(found.get("hyde", [])),
+        intent="".join(found.get("intent", [])),
         typed=True,
     )

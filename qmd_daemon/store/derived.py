@@ -74,8 +74,8 @@ class Derived(Protocol):
         """Of the format and of what is to be in it; a generation of another is replaced."""
         raise NotImplementedError
 
-    def open(self, connection: sqlite3.Connection, path: str, files: Sequence[str] | None) -> Generation:
-        """Open the generation at `path` that consists of these files, None if that is not known; [] starts one.
+    def open(self, connection: sqlite3.Connection, path: str, files: Sequence[str]) -> Generation:
+        """Open the generation at `path` that consists of these files, or, if there are none, start one.
 
         Any exception means that it is damaged.
         """
@@ -182,7 +182,7 @@ class Keeper:
             if problem := self._mismatch(connection, path, seen):
                 return problem
             try:
-                self.generation = self._derived.open(connection, path, None if seen.files is None else list(seen.files))
+                self.generation = self._derived.open(connection, path, list(seen.files or ()))
             except Exception as error:  # noqa: BLE001 - as in `catch_up`
                 return f"damaged: {error}"
         self._path, self._seen, self.seq, self._unsaved = path, seen, seen.seq, 0
@@ -196,7 +196,9 @@ class Keeper:
             return "of another database"
         if not changes.pruned(connection) <= seen.seq <= changes.newest(connection):
             return "too far behind"
-        name = generations.damaged(path, seen.files or {})
+        if seen.files is None:
+            return "left half changed"
+        name = generations.damaged(path, seen.files)
         return f"damaged: {name}" if name else ""
 
     # -- changing --------------------------------------------------------------------------
@@ -211,7 +213,7 @@ class Keeper:
         due = save or self._derived.in_place or self._unsaved >= max(_SAVE_AFTER, _SAVE_SHARE * total)
         behind = self.seq - self.saved_seq >= _SAVE_AFTER  # changes of other kinds, which need not be kept for us
         changed = self._unsaved > before
-        if (self._unsaved and due) or behind or self._seen.files is None:
+        if (self._unsaved and due) or behind:
             self._save(generation)
             if generation.count() != total:
                 return changed, f"holds {generation.count()} of {total}"

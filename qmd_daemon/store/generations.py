@@ -4,8 +4,8 @@
     <directory>/g000001/seen.json   what it was derived from, and the sums of its files
     <directory>/g000001/…           the files themselves
 
-A generation whose `seen.json` has no sums is being changed, or was when its writer died: the engine
-that reads it must judge whether it is sound.
+A generation whose `seen.json` has no sums is being changed. If its writer dies then, nobody can tell whether it is
+sound, and another is built.
 """
 
 from __future__ import annotations

@@ -157,8 +157,8 @@ class GraphKind:
         space = chunks.active(connection)
         return f"{FORMAT}/{space.fingerprint}/{space.dimension}" if space else f"{FORMAT}/none"
 
-    def open(self, connection: sqlite3.Connection, path: str, files: Sequence[str] | None) -> Graph:
-        return Graph(path, chunks.active(connection), files or [])
+    def open(self, connection: sqlite3.Connection, path: str, files: Sequence[str]) -> Graph:
+        return Graph(path, chunks.active(connection), files)
 
     def ids(self, connection: sqlite3.Connection, after: int, limit: int) -> list[int]:
         space = chunks.active(connection)

@@ -65,8 +65,8 @@ class LexiconKind:
     def version(self, connection: sqlite3.Connection) -> str:
         return f"{FORMAT}/{lexical.VERSION}"
 
-    def open(self, connection: sqlite3.Connection, path: str, files: Sequence[str] | None) -> Lexicon:
-        return Lexicon(path, create=files is not None and not files)
+    def open(self, connection: sqlite3.Connection, path: str, files: Sequence[str]) -> Lexicon:
+        return Lexicon(path, create=not files)
 
     def ids(self, connection: sqlite3.Connection, after: int, limit: int) -> list[int]:
         rows = connection.execute("SELECT id FROM documents WHERE id > ? ORDER BY id LIMIT ?", (after, limit))

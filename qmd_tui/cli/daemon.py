@@ -31,12 +31,12 @@ def connect(paths: Paths) -> Iterator[SyncClient]:
 
 
 @contextmanager
-def patience(endpoint: Endpoint) -> Iterator[None]:
+def patience(endpoint: Endpoint) -> Iterator[threading.Timer]:
     """While the body waits for an answer: tell the person, once, when it is the model that takes so long."""
     timer = threading.Timer(_SLOW_S, _explain_wait, (endpoint,))
     timer.start()
     try:
-        yield
+        yield timer
     finally:
         timer.cancel()
         timer.join()

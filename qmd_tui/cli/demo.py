@@ -14,7 +14,7 @@ import qmd_tui
 from ipc.errors import QmdError
 from ipc.launch import Endpoint, find_daemon, stop_daemon
 from ipc.paths import Paths
-from ipc.protocol import CollectionAdd, CollectionList, CollectionsReply, Query, Request, Search, Update, VSearch
+from ipc.protocol import CollectionAdd, CollectionList, CollectionsReply, Job, Query, Request, Search, Update, VSearch
 from ipc.sync import SyncClient
 from qmd_tui.cli import daemon
 from qmd_tui.cli.follow import run_job
@@ -22,7 +22,6 @@ from qmd_tui.output import hits, jobs, streams
 from qmd_tui.output.style import style_of
 
 COLLECTION = "samples"
-MASK = "**/*.{md,txt,py,rs,sh}"
 SAMPLES = os.path.join(os.path.dirname(qmd_tui.__file__), "samples")
 _RESULTS = 2
 QUERIES: tuple[tuple[str, Search | VSearch | Query], ...] = (
@@ -41,7 +40,7 @@ def run(_: argparse.Namespace, paths: Paths) -> int:
     was_running = find_daemon(paths) is not None
     try:
         endpoint = daemon.ensure(paths)
-        streams.say(jobs.summary(run_job(endpoint, _indexing(endpoint, notes)).counts))
+        _tell(run_job(endpoint, _indexing(endpoint, notes)))
         if sys.stdin.isatty() and sys.stdout.isatty():
             from qmd_tui import app
 
@@ -73,7 +72,13 @@ def _indexing(endpoint: Endpoint, notes: str) -> Request:
         known = client.call(CollectionList(), CollectionsReply).collections
     if any(each.name == COLLECTION for each in known):
         return Update()
-    return CollectionAdd(path=notes, name=COLLECTION, mask=MASK)
+    return CollectionAdd(path=notes, name=COLLECTION)
+
+
+def _tell(job: Job) -> None:
+    """What the job has done, on stderr: the results here are the answers."""
+    for line in (*jobs.summary(job.counts).splitlines(), *jobs.remarks(job)):
+        streams.say(line)
 
 
 def _answer(endpoint: Endpoint) -> None:

@@ -47,7 +47,7 @@ def report(job: Job) -> int:
     """Print what a job has done; returns the exit code."""
     if summary := jobs.summary(job.counts):
         streams.result(summary)
-    for line in jobs.skipped(job):
+    for line in jobs.remarks(job):
         streams.say(line)
     if job.state == "cancelled":
         streams.say("cancelled. What was done is kept, and the next run goes on from there.")

@@ -23,14 +23,16 @@ def summary(counts: Mapping[str, int]) -> str:
     return "\n".join(lines)
 
 
-def skipped(job: Job) -> Iterator[str]:
-    """The files that were left out, the first twenty by name, and how many there are."""
+def remarks(job: Job) -> Iterator[str]:
+    """The files that were left out, the first twenty by name, and how many; and why there are no vectors."""
     count = max(job.counts.get("skipped", 0), len(job.skipped))
     for file in job.skipped[:_NAMED]:
         yield f"skipped {file.path}: {file.reason}"
     if count:
         more = f", {count - _NAMED} of them not named here" if count > _NAMED else ""
         yield f"skipped {_number(count, 'file')}{more}."
+    if job.kind == "add" and job.state == "done" and "chunks" not in job.counts:
+        yield f"{job.phase}. `qmd check` says how to get it."
 
 
 def _number(count: int, noun: str) -> str:

@@ -21,7 +21,8 @@ FILES = {
     "notes/ideas.md": "# Ideas\n\nA cache would make it faster.\n",
     "notes/显存.md": "# 显卡\n\n写一份最小的GPU显存监控方案。\n",
     "test1.md": "# Test Document 1\n\nFirst paragraph.\n\nIt has multiple lines.\nLine 6 is here.\nLine 7 is here.\n",
-    "hostile.md": "# Hostile\n\nzebra \x1b]0;pwned\x07 \x9b31m and \u202e back\n",
+    # More control characters for its length, and it would be taken for a binary file.
+    "hostile.md": f"# Hostile\n\nzebra \x1b]0;pwned\x07 \x9b31m and \u202e back\n\n{'And much harmless text. ' * 20}\n",
 }
 
 

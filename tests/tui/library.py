@@ -43,6 +43,7 @@ TITLES = (
     "Moss",
 )
 LINES = 1000
+PONG = Pong(protocol=PROTOCOL_VERSION, version="0.1", pid=7, ready=True, state="ready")
 
 
 def hit(number: int, **changes: Any) -> Hit:
@@ -113,7 +114,7 @@ def vectors(*numbers: int) -> SearchReply:
 def librarian() -> FakeClient:
     """Knows eight documents. Words find 0 to 7 in this order; with vectors, 3 comes first."""
     fake = FakeClient()
-    fake.on(Ping, Pong(protocol=PROTOCOL_VERSION, version="0.1", pid=7, ready=True, state="ready"))
+    fake.on(Ping, PONG)
     fake.on(Status, lambda _: status())
     fake.on(Search, lambda _: lexical(*range(8)))
     fake.on(VSearch, lambda _: vectors(3, 1))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import types
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
@@ -35,19 +34,14 @@ def rows(text: str) -> list[list[str]]:
 def describe(kind: Any) -> str:
     """A type as the page writes it."""
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return describe(arguments[0])
     if origin is Literal:
         return " or ".join(f'`"{value}"`' for value in arguments)
-    if origin is list:
-        return f"array of {describe(arguments[0])}"
+    inner = [describe(argument) for argument in arguments if origin is not Annotated or argument is arguments[0]]
+    if origin in {list, dict}:
+        return f"{'array' if origin is list else 'object'} of {inner[-1]}"
     if origin is tuple:
-        return f"[{', '.join(map(describe, arguments))}]"
-    if origin is dict:
-        return f"object of {describe(arguments[1])}"
-    if origin in {types.UnionType, Union}:
-        return " or ".join(map(describe, arguments))
-    return PRIMITIVES.get(kind) or f"[{kind.__name__}](#{kind.__name__.lower()})"
+        return f"[{', '.join(inner)}]"
+    return " or ".join(inner) or PRIMITIVES.get(kind) or f"[{kind.__name__}](#{kind.__name__.lower()})"
 
 
 def fields(kind: type[Struct], without: type[Struct] | None = None) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Start-up counts: what a command must not import, seen in a real process. import-linter checks the arrows, not this."""
+"""Start-up counts: what a command must not import, seen in a real process. (import-linter checks other things.)"""
 
 from __future__ import annotations
 

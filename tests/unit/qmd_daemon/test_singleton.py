@@ -15,6 +15,15 @@ from qmd_daemon.singleton import AlreadyRunning, Singleton
 HOLDER = Holder(pid=os.getpid(), version="1", protocol=1, rpc="ipc:///r", events="ipc:///e")
 
 
+HOLD = """
+import sys
+from qmd_daemon.singleton import Singleton
+with Singleton(sys.argv[1]):
+    print("held", flush=True)
+    input()
+"""
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> str:
     return str(tmp_path / "daemon.lock")
@@ -55,9 +64,8 @@ def test_it_is_for_the_owner_alone(path: str) -> None:
 
 
 def test_a_killed_holder_holds_nothing(path: str) -> None:
-    code = "import sys; from qmd_daemon.singleton import Singleton\nwith Singleton(sys.argv[1]): print('held', flush=True); input()"
     with subprocess.Popen(
-        [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"

@@ -157,9 +157,7 @@ class TestDrain:
         assert code(running.result()) == "unavailable"
         assert work.cancelled == 1
 
-    async def test_who_watches_a_job_has_no_deadline_and_gets_no_grace(
-        self, dispatcher: Dispatcher, work: Work
-    ) -> None:
+    async def test_who_watches_a_job_gets_no_grace(self, dispatcher: Dispatcher, work: Work) -> None:
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(dispatcher.run(JobGet(job="j1", stream=True), no_stream))
             await asyncio.sleep(0)

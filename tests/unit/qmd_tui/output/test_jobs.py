@@ -27,14 +27,19 @@ def job(count: int) -> Job:
 
 
 def test_skipped_files_are_named_and_counted() -> None:
-    assert list(jobs.skipped(job(2))) == ["skipped 0.md: binary", "skipped 1.md: binary", "skipped 2 files."]
+    assert list(jobs.remarks(job(2))) == ["skipped 0.md: binary", "skipped 1.md: binary", "skipped 2 files."]
 
 
 def test_at_most_twenty_are_named() -> None:
-    lines = list(jobs.skipped(job(500)))
+    lines = list(jobs.remarks(job(500)))
     assert len(lines) == 21
     assert lines[-1] == "skipped 500 files, 480 of them not named here."
 
 
 def test_nothing_skipped_nothing_said() -> None:
-    assert list(jobs.skipped(job(0))) == []
+    assert list(jobs.remarks(job(0))) == []
+
+
+def test_a_new_collection_without_vectors_says_why() -> None:
+    added = Job(id="1", kind="add", index="index", state="done", phase="no vectors: no model", counts={"new": 1})
+    assert list(jobs.remarks(added)) == ["no vectors: no model. `qmd check` says how to get it."]

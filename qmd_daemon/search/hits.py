@@ -1,0 +1,81 @@
+"""From ranked documents to what a person is shown: addresses, titles, contexts and snippets.
+
+The same for the daemon and for `qmd search`, which reads the index itself: rows are plain dictionaries in the shape
+of `ipc.protocol.Hit`, because that module is too slow to import there. Standard library only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from qmd_daemon.search import fusion, snippets, syntax
+from qmd_daemon.search.fusion import Part
+from qmd_daemon.store import documents
+from qmd_daemon.store.lexical import LexicalReader
+
+# How much of each list is fused. Deeper ones change the first page by less than the judgments can tell.
+CANDIDATES = 100
+_SCORE_DIGITS = 4
+
+
+class Found(NamedTuple):
+    """A document of an answer; `span` is the chunk that vectors chose, where no word did."""
+
+    document: int
+    score: float
+    parts: Sequence[Part] = ()
+    span: tuple[int, int] | None = None
+
+
+def lexical(reader: LexicalReader, parsed: syntax.Parsed, limit: int, collections: Sequence[str]) -> list[Found]:
+    """Search the words of a query; the lists of several `lex:` lines are fused."""
+    lists = [
+        fusion.Ranked("lexical" if number == 1 else f"lexical {number}", reader.search(query, limit, collections))
+        for number, query in enumerate(parsed.lexical, start=1)
+    ]
+    if len(lists) == 1:
+        return [
+            Found(document, score, [Part("lexical", rank, score, 1 / (fusion.K + rank))])
+            for rank, (document, score) in enumerate(lists[0].items, start=1)
+        ]
+    return [Found(one.document, one.score, one.parts) for one in fusion.fuse(lists)][:limit]
+
+
+def rows(
+    connection: sqlite3.Connection, found: Sequence[Found], parsed: syntax.Parsed, index: str, *, explain: bool = False
+) -> list[dict[str, Any]]:
+    """A row for each document that still exists, in the order given."""
+    stored = documents.by_ids(connection, [one.document for one in found])
+    asked = snippets.wanted(parsed.lexical or [syntax.terms(text) for text in parsed.vectors])
+    shown = []
+    for one in found:
+        if document := stored.get(one.document):
+            text = documents.text(connection, document.hash)
+            shown.append(_row(one, document, snippets.best(text, asked, *(one.span or (0,))), index, explain))
+            shown[-1]["context"] = documents.context(connection, document.collection, document.path)
+    return shown
+
+
+def _row(
+    found: Found, document: documents.Stored, snippet: snippets.Snippet, index: str, explain: bool
+) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "docid": documents.docid(document.hash),
+        "file": documents.uri(document.collection, document.path, index),
+        "collection": document.collection,
+        "path": document.path,
+        "title": document.title,
+        "line": snippet.line,
+        "score": round(found.score, _SCORE_DIGITS),
+        "snippet": snippet.text,
+        "matches": snippet.matches,
+        "context": "",
+        "relevance": None,
+        "explain": None,
+    }
+    if explain:
+        contributions = [part._asdict() for part in found.parts]
+        row["explain"] = {"contributions": contributions, "matched_terms": snippet.terms}
+    return row

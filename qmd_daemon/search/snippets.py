@@ -1,0 +1,173 @@
+"""The place in a document that answers: its line, its text, and what to highlight in it.
+
+A ten-megabyte log must not cost more than a page. So the text is not segmented: a regular expression finds where the
+query's words may be, lines are ranked by that, and only the best few are segmented to see whether they really are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from qmd_daemon.store import segment
+from qmd_daemon.store.lexical import LexicalQuery
+
+MAX_CHARS = 300
+_MAX_LINES = 3
+# Places looked at in one document, and lines among them that are segmented.
+_PLACES = 2000
+_LINES_TRIED = 8
+# Where the expression finds nothing (accents, ligatures), so much of the text is segmented after all.
+_SEGMENTED_CHARS = 100_000
+_LEAD_CHARS = 60
+_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+_ANY_WIDE = re.compile("[\uff01-\uff5e\u3000]")
+
+
+class Snippet(NamedTuple):
+    """Text from line `line` on; `matches` are character ranges [start, stop) of it, `terms` the words found there."""
+
+    line: int
+    text: str
+    matches: list[tuple[int, int]]
+    terms: list[str]
+
+
+class Wanted(NamedTuple):
+    """The words of a query, as a document's tokens are compared with them."""
+
+    exact: frozenset[str]
+    loose: frozenset[str]
+    prefixes: tuple[str, ...]
+    pattern: re.Pattern[str] | None
+
+
+def wanted(queries: Iterable[LexicalQuery]) -> Wanted:
+    """Collect what the queries ask for, once for all documents."""
+    exact: set[str] = set()
+    loose: set[str] = set()
+    prefixes: list[str] = []
+    for clause in (clause for query in queries for clause in query.clauses if not clause.negated):
+        tokens = [match[0] for match in segment.tokens(clause.text)]
+        if clause.kind == "prefix":
+            prefixes += [segment.fold(token) for token in tokens]
+            continue
+        for token in tokens:
+            exact.update(segment.words(token))
+            if not segment.is_cjk(token):
+                loose.update(segment.loose_words(token))
+    beginnings = {_beginning(word) for word in exact | loose} | set(prefixes)
+    alternatives = "|".join(re.escape(word) for word in sorted(beginnings, key=len, reverse=True) if word)
+    pattern = re.compile(alternatives, re.IGNORECASE) if alternatives else None
+    return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), pattern)
+
+
+def best(text: str, asked: Wanted, start: int = 0, stop: int | None = None) -> Snippet:
+    """The best place of text[start:stop] for the words asked for; its beginning if it has none of them."""
+    stop = len(text) if stop is None else stop
+    place = _place(text, asked, start, stop)
+    if place is None:
+        while start < stop and text[start].isspace():
+            start += 1
+        place = start
+    return _snippet(text, asked, place, stop)
+
+
+def _beginning(word: str) -> str:
+    """What a word and its other forms begin with: `happi` also finds `happy`."""
+    if not word.isascii():
+        return word
+    stem = segment.stem(word)
+    while not word.startswith(stem):
+        stem = stem[:-1]
+    return stem
+
+
+def _place(text: str, asked: Wanted, start: int, stop: int) -> int | None:
+    """Where the best line with any of the words begins."""
+    if asked.pattern is None:
+        return None
+    searched = text.translate(_WIDE) if not text.isascii() and _ANY_WIDE.search(text, start, stop) else text
+    lines: dict[int, dict[str, int]] = {}
+    common: dict[str, int] = {}
+    begin, end = start, -1
+    for count, match in enumerate(asked.pattern.finditer(searched, start, stop)):
+        if count == _PLACES:
+            break
+        if match.start() > end:
+            begin = max(start, text.rfind("\n", start, match.start()) + 1)
+            end = _line_end(text, match.start(), stop)
+        word = match[0].lower()
+        lines.setdefault(begin, {}).setdefault(word, match.start())
+        common[word] = common.get(word, 0) + 1
+    if not lines:
+        return _segmented(text, asked, start, stop)
+    # A line is worth the words that it has, each the more the rarer it is in the document.
+    ranked = sorted(lines, key=lambda at: (-sum(common[word] ** -0.5 for word in lines[at]), at))
+    for at in ranked[:_LINES_TRIED]:
+        if _matches(text[at : _line_end(text, at, stop)], asked):
+            return at
+    return None
+
+
+def _segmented(text: str, asked: Wanted, start: int, stop: int) -> int | None:
+    if text.isascii():
+        return None
+    for match in segment.TOKEN.finditer(text, start, min(stop, start + _SEGMENTED_CHARS)):
+        if _spans(match, asked):
+            return max(start, text.rfind("\n", start, match.start()) + 1)
+    return None
+
+
+def _snippet(text: str, asked: Wanted, place: int, stop: int) -> Snippet:
+    """Up to three lines from `place` on; of a long line, the part around its first match."""
+    line = text.count("\n", 0, place) + 1
+    end = _line_end(text, place, stop)
+    if end - place > MAX_CHARS:
+        found = _matches(text[place:end], asked)
+        cut = max(0, found[0][0] - _LEAD_CHARS) if found else 0
+        shown = ("…" if cut else "") + text[place + cut : place + cut + MAX_CHARS]
+        shown += "…" if place + cut + MAX_CHARS < end else ""
+    else:
+        for _ in range(_MAX_LINES - 1):
+            following = _line_end(text, end + 1, stop) if end < stop else end
+            if following - place > MAX_CHARS:
+                break
+            end = following
+        shown = text[place:end].rstrip()
+    matches = _matches(shown, asked)
+    terms = dict.fromkeys(segment.fold(shown[a:b]) for a, b in matches)
+    return Snippet(line, shown, matches, list(terms))
+
+
+def _line_end(text: str, at: int, stop: int) -> int:
+    end = text.find("\n", at, stop)
+    return stop if end < 0 else end
+
+
+def _matches(text: str, asked: Wanted) -> list[tuple[int, int]]:
+    """Where the words asked for stand in a short text: ranges in order, those that overlap in CJK runs merged."""
+    merged: list[tuple[int, int]] = []
+    for match in segment.tokens(text):
+        for begin, end in _spans(match, asked):
+            if merged and begin < merged[-1][1]:
+                merged[-1] = (merged[-1][0], end)
+            else:
+                merged.append((begin, end))
+    return merged
+
+
+def _spans(match: re.Match[str], asked: Wanted) -> list[tuple[int, int]]:
+    """The parts of one token that were asked for: pairs and characters of a CJK run, else all of it or nothing."""
+    token, begin = match[0], match.start()
+    if not segment.is_cjk(token):
+        words = segment.words(token)
+        hit = any(word in asked.exact or (asked.prefixes and word.startswith(asked.prefixes)) for word in words)
+        hit = hit or any(word in asked.loose for word in segment.loose_words(token))
+        return [(begin, match.end())] if hit else []
+    folded = segment.fold(token)
+    if len(folded) != len(token):  # half-width katakana: marks and letters have become one
+        return [(begin, match.end())] if any(pair in asked.exact for pair in segment.pairs(folded)) else []
+    found = [(begin + i, begin + i + 2) for i in range(len(folded) - 1) if folded[i : i + 2] in asked.exact]
+    return found or [(begin + i, begin + i + 1) for i, character in enumerate(folded) if character in asked.exact]

@@ -1,0 +1,92 @@
+"""What people are told of an index: a document's lines, what is in it, which collections there are.
+
+Rows are plain dictionaries in the shape of the structs of `ipc.protocol`, the same for the daemon and for commands
+that read the index themselves. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from ipc.errors import QmdError
+from qmd_daemon.store import chunks, documents, intake, meta
+
+
+def document(
+    connection: sqlite3.Connection, ref: str, from_line: int | None, max_lines: int | None, index: str
+) -> dict[str, Any]:
+    """Lines of the document that `ref` means; a line and a count given apart win over those in `ref`.
+
+    Raises QmdError: not_found or conflict, as `documents.find` does.
+    """
+    found, line, count = documents.find(connection, ref)
+    lines = documents.text(connection, found.hash).split("\n")
+    if not lines[-1]:  # a text ends with a newline, not with an empty line
+        lines.pop()
+    first = from_line or line or 1
+    wanted = max_lines or count or len(lines)
+    root = next((one.path for one in documents.collections(connection) if one.name == found.collection), "")
+    return {
+        "docid": documents.docid(found.hash),
+        "file": documents.uri(found.collection, found.path, index),
+        "collection": found.collection,
+        "path": found.path,
+        "title": found.title,
+        "text": "\n".join(lines[first - 1 : first - 1 + wanted]),
+        "first_line": first,
+        "total_lines": len(lines),
+        "location": os.path.join(root, found.path),
+        "context": documents.context(connection, found.collection, found.path),
+    }
+
+
+def summary(connection: sqlite3.Connection, index: str, directory: str) -> dict[str, Any]:
+    """What is in an index, in the shape of an IndexStatus."""
+    return {
+        "name": index,
+        "path": directory,
+        "documents": connection.execute("SELECT count(*) FROM documents").fetchone()[0],
+        "chunks": chunks.count(connection),
+        "vectors": chunks.vectors(connection),
+        "pending": chunks.pending_documents(connection),
+        "size_bytes": _size_bytes(directory),
+        "updated_at": float(meta.get(connection, intake.UPDATED, "0")),
+        "collections": [
+            {
+                "name": one.name,
+                "path": one.path,
+                "pattern": one.pattern,
+                "ignore": one.ignore,
+                "documents": one.documents,
+            }
+            for one in documents.collections(connection)
+        ],
+    }
+
+
+def check_collections(connection: sqlite3.Connection, names: Sequence[str]) -> None:
+    """Raise QmdError("not_found"), with the nearest name, for one that is no collection."""
+    if not names:
+        return
+    known = {row[0] for row in connection.execute("SELECT name FROM collections")}
+    for name in names:
+        if name not in known:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, known, n=1) or sorted(known)[:5]
+            hint = f"Did you mean {', '.join(near)}?" if near else "Add a directory: `qmd collection add PATH`."
+            raise QmdError("not_found", f"There is no collection {name!r}.", hint)
+
+
+def _size_bytes(directory: str) -> int:
+    total = 0
+    for place, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_size
+            except FileNotFoundError:  # replaced meanwhile
+                continue
+    return total

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from ipc.errors import QmdError
+from qmd_daemon.weights import manifest
+from qmd_daemon.weights.catalog import Entry
+from qmd_daemon.weights.prepare import location, prepare
+
+
+class Asked:
+    """Counts conversions, and what was said."""
+
+    def __init__(self, entry: Entry, models: Path) -> None:
+        self.entry = entry
+        self.models = str(models)
+        self.tested: list[str] = []
+        self.said: list[str] = []
+
+    def __call__(self, quantization: str = "float32") -> str:
+        return prepare(self.entry, self.models, quantization, test=self.tested.append, say=self.said.append)
+
+
+@pytest.fixture
+def ask(entry: Entry, tmp_path: Path) -> Asked:
+    return Asked(entry, tmp_path / "models")
+
+
+def left_behind(ask: Asked) -> list[str]:
+    return sorted(name for name in os.listdir(os.path.join(ask.models, "tiny")) if "." in name)
+
+
+def test_it_is_converted_once(ask: Asked) -> None:
+    directory = ask()
+    assert directory == location(ask.entry, ask.models, "float32")
+    assert sorted(os.listdir(directory)) == [
+        "config.json",
+        "model.bin",
+        "model.json",
+        "tokenizer.json",
+        "vocabulary.json",
+    ]
+    assert ask() == directory
+    assert len(ask.tested) == 1
+    assert ask.said == ["converting tiny"]
+    assert left_behind(ask) == []
+
+
+def test_each_quantization_has_a_directory_of_its_own(ask: Asked) -> None:
+    assert ask("float32") != ask("int8")
+    assert len(ask.tested) == 2
+
+
+@pytest.mark.parametrize("file", ["model.bin", "model.json", "tokenizer.json"])
+@pytest.mark.parametrize("damage", ["truncated", "altered", "removed"])
+def test_a_damaged_one_is_made_anew(ask: Asked, file: str, damage: str) -> None:
+    directory = Path(ask())
+    before = {name: (directory / name).read_bytes() for name in os.listdir(directory)}
+    path = directory / file
+    content = path.read_bytes()
+    if damage == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-1] if damage == "truncated" else content[:-9] + b"?" + content[-8:])
+    ask()
+    assert {name: (directory / name).read_bytes() for name in os.listdir(directory)} == before
+    assert len(ask.tested) == 2
+    assert left_behind(ask) == []
+
+
+def test_what_a_killed_conversion_left_is_swept(ask: Asked) -> None:
+    for name in ("float32.partial", "float32.old", "int8.partial"):
+        os.makedirs(os.path.join(ask.models, "tiny", name, "x"))
+    ask()
+    assert left_behind(ask) == []
+
+
+def test_a_model_that_fails_its_test_is_not_kept(ask: Asked) -> None:
+    def test(directory: str) -> None:
+        raise QmdError("unavailable", "It talks nonsense.")
+
+    with pytest.raises(QmdError, match="nonsense"):
+        prepare(ask.entry, ask.models, "float32", test=test)
+    assert not os.path.exists(location(ask.entry, ask.models, "float32"))
+    assert left_behind(ask) == []
+
+
+def test_weights_that_were_altered_are_refused(ask: Asked, package: Path) -> None:
+    weights = package / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(QmdError, match="sha256") as caught:
+        ask()
+    assert caught.value.code == "unavailable"
+    assert "--force-reinstall" in caught.value.hint
+
+
+def test_a_checkpoint_of_another_shape_is_refused(ask: Asked, package: Path) -> None:
+    (package / "config.json").write_text("{}")
+    with pytest.raises(QmdError, match=r"config\.json"):
+        ask()
+    assert left_behind(ask) == []
+
+
+def test_missing_weights_say_what_to_install(ask: Asked, package: Path) -> None:
+    shutil.rmtree(package)
+    with pytest.raises(QmdError) as caught:
+        ask()
+    assert caught.value.code == "no_model"
+
+
+def test_a_directory_that_cannot_be_written(ask: Asked, tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a file")
+    with pytest.raises(QmdError, match="Cannot write") as caught:
+        ask()
+    assert caught.value.code == "unavailable"
+
+
+def test_two_at_once_convert_once(ask: Asked) -> None:
+    """flock holds between open files, so threads stand for processes here."""
+    start = threading.Barrier(4)
+    found: list[str] = []
+
+    def run() -> None:
+        start.wait()
+        found.append(ask())
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1
+    assert len(ask.tested) == 1
+    assert manifest.read(found[0]) is not None
