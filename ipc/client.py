@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, NamedTuple, Self, TypeVar
 
@@ -98,7 +98,7 @@ class Client:
             return []
         return memoryview(answer.binary).cast("f", shape=[reply.count, reply.dimension])
 
-    async def stream(self, request: Request, reply: type[R], *, timeout_s: float = 30.0) -> AsyncIterator[R]:
+    async def stream(self, request: Request, reply: type[R], *, timeout_s: float = 30.0) -> AsyncGenerator[R, None]:
         """Ask, and yield every reply, the last with `done`. Closing the iterator early cancels the request.
 
         Use `contextlib.aclosing` to close it for sure where the loop may be left early. `timeout_s` is the
@@ -112,7 +112,7 @@ class Client:
                 last = answer.head.done
                 yield codec.decode_reply(answer.head, answer.body, reply)
 
-    async def events(self, *topics: Topic) -> AsyncIterator[tuple[Topic, Struct]]:
+    async def events(self, *topics: Topic) -> AsyncGenerator[tuple[Topic, Struct], None]:
         """Every event of these topics (all, if none is named) from now on, also of a daemon that starts later."""
         socket = transport.connect(self._context, zmq.SUB, self._events_address)
         try:

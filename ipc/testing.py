@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Literal, Self, TypeVar
 
 from msgspec import Struct
@@ -70,12 +70,12 @@ class FakeClient:
         request = Embed(texts=list(texts), kind=kind, client=client, encoding="f32")
         return (await self.call(request, EmbedReply)).embeddings
 
-    async def stream(self, request: Request, reply: type[R], *, timeout_s: float = 30.0) -> AsyncIterator[R]:
+    async def stream(self, request: Request, reply: type[R], *, timeout_s: float = 30.0) -> AsyncGenerator[R, None]:
         for answer in await self._answers(request):
             assert isinstance(answer, reply), f"{request!r} was told {answer!r}"  # noqa: S101
             yield answer
 
-    async def events(self, *topics: Topic) -> AsyncIterator[tuple[Topic, Struct]]:
+    async def events(self, *topics: Topic) -> AsyncGenerator[tuple[Topic, Struct], None]:
         listener: asyncio.Queue[tuple[Topic, Struct]] = asyncio.Queue()
         self._listeners.append(listener)
         try:

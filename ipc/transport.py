@@ -107,7 +107,14 @@ class Listener:
 
 
 def unlink_stale(address: str) -> None:
-    """Remove what a killed daemon left behind. Only for the holder of the daemon's lock."""
+    """Remove what a killed daemon left behind. Only for the holder of the daemon's lock.
+
+    Raises QmdError("conflict") when somebody listens there: a daemon of other data with the same runtime directory.
+    """
+    if is_listening(address):
+        raise QmdError(
+            "conflict", f"Another daemon listens on {path_of(address)}.", "Give this installation its own QMD_HOME."
+        )
     try:
         os.unlink(path_of(address))
     except FileNotFoundError:

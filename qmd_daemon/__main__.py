@@ -52,7 +52,7 @@ def _serve(options: argparse.Namespace) -> int:
         logs.configure(settings.log, paths.log_file, None if options.detached else sys.stderr)
         try:
             asyncio.run(App(settings, paths, lock, foreground=not options.detached).run())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - nobody above can say more about it
             cause = _cause(error)
             if isinstance(cause, PortTaken):
                 _complain(cause)

@@ -10,12 +10,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ipc.launch import Endpoint, ensure_daemon, find_daemon
+from ipc.launch import Endpoint, find_daemon
 from ipc.paths import Paths
 from ipc.sync import SyncClient
 
@@ -26,10 +26,16 @@ settings.load_profile("qmd")
 T = TypeVar("T")
 POLL_S = 0.02
 START_S = 60.0
+STOP_S = 20.0
 
 
-def wait_until(look: Callable[[], T], deadline_s: float = 20.0, what: str = "the condition") -> T:
-    """Look again and again until the result is true, and return it; fail after `deadline_s`."""
+class WaitUntil(Protocol):
+    """Look again and again until the result is true, and return it; fail the test after `deadline_s`."""
+
+    def __call__(self, look: Callable[[], T], what: str = ..., deadline_s: float = ...) -> T: ...
+
+
+def _wait_until(look: Callable[[], T], what: str = "the condition", deadline_s: float = 30.0) -> T:
     end = time.monotonic() + deadline_s
     while not (found := look()):
         if time.monotonic() > end:
@@ -38,52 +44,9 @@ def wait_until(look: Callable[[], T], deadline_s: float = 20.0, what: str = "the
     return found
 
 
-class Daemon(NamedTuple):
-    """A daemon of the test's own."""
-
-    paths: Paths
-    endpoint: Endpoint
-    process: subprocess.Popen[bytes]
-
-    def connect(self) -> SyncClient:
-        """A client, to be entered."""
-        return SyncClient(self.endpoint.rpc)
-
-
-def start_daemon(paths: Paths, *flags: str) -> Daemon:
-    """Start `python -m qmd_daemon` in the environment as it is, and wait until it is ready."""
-    with open(os.path.join(paths.state, "stderr"), "wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "qmd_daemon", "--detached", *flags], stdin=subprocess.DEVNULL, stderr=stderr
-        )
-
-    def ready() -> Endpoint | None:
-        if process.poll() is not None:
-            with open(stderr.name, encoding="utf-8") as said:
-                pytest.fail(f"the daemon ended with {process.returncode}: {said.read()}")
-        return find_ready(paths)
-
-    return Daemon(paths, wait_until(ready, START_S, "a daemon that is ready"), process)
-
-
-def find_ready(paths: Paths) -> Endpoint | None:
-    found = find_daemon(paths)
-    if found is None:
-        return None
-    with SyncClient(found.rpc) as client:
-        pong = client.ping(timeout_s=5)
-    return found._replace(http=pong.http) if pong.ready else None
-
-
-def stop_process(process: subprocess.Popen[bytes], deadline_s: float = 20.0) -> int:
-    """SIGTERM, and the exit code. Kills what does not go by itself, and fails the test."""
-    process.send_signal(signal.SIGTERM)
-    try:
-        return process.wait(deadline_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        pytest.fail(f"the daemon has not stopped within {deadline_s:g} s of SIGTERM")
+@pytest.fixture
+def wait_until() -> WaitUntil:
+    return _wait_until
 
 
 @pytest.fixture
@@ -104,35 +67,92 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Paths]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+class Daemon:
+    """`python -m qmd_daemon --detached` in the environment as it is, as a child of the test."""
+
+    def __init__(self, paths: Paths, *flags: str) -> None:
+        self.paths = paths
+        self._stderr = os.path.join(paths.state, "stderr")
+        with open(self._stderr, "wb") as stderr:
+            command = [sys.executable, "-m", "qmd_daemon", "--detached", *flags]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr)
+
+    @property
+    def stderr(self) -> str:
+        with open(self._stderr, encoding="utf-8") as file:
+            return file.read()
+
+    @property
+    def log(self) -> str:
+        with open(self.paths.log_file, encoding="utf-8") as file:
+            return file.read()
+
+    def wait_ready(self) -> Endpoint:
+        self.endpoint = _wait_until(self._ready, "a daemon that is ready", START_S)
+        return self.endpoint
+
+    def connect(self) -> SyncClient:
+        """A client, to be entered."""
+        return SyncClient(self.endpoint.rpc)
+
+    def wait(self) -> int:
+        """The exit code. What does not go by itself is killed, and fails the test."""
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._fail("has not stopped")
+
+    def terminate(self) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.terminate()
+        return self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL: no part of the daemon has a say."""
+        self.process.kill()
+        self.process.wait()
+
+    def _ready(self) -> Endpoint | None:
+        if self.process.poll() is not None:
+            self._fail(f"ended with {self.process.returncode}")
+        found = find_daemon(self.paths)
+        if found is None:
+            return None
+        with SyncClient(found.rpc) as client:
+            pong = client.ping(timeout_s=5)
+        return found._replace(http=pong.http) if pong.ready else None
+
+    def _fail(self, what: str) -> NoReturn:
+        pytest.fail(f"the daemon {what}: {self.stderr}")
+
+
 @pytest.fixture
-def daemon(home: Paths) -> Iterator[Daemon]:
-    """A real daemon process, stopped with SIGTERM afterwards, which it must obey."""
-    running = start_daemon(home)
+def start_daemon(home: Paths) -> Iterator[Callable[..., Daemon]]:
+    """A function that starts a daemon with these flags and does not wait for it. What is left is killed."""
+    started: list[Daemon] = []
+
+    def start(*flags: str) -> Daemon:
+        started.append(Daemon(home, *flags))
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        daemon.kill()
+
+
+@pytest.fixture
+def daemon(start_daemon: Callable[..., Daemon]) -> Iterator[Daemon]:
+    """A real daemon process that is ready. Stopped with SIGTERM afterwards, which it must obey."""
+    running = start_daemon()
+    running.wait_ready()
     yield running
     if running.process.poll() is None:
-        assert stop_process(running.process) == 0
+        assert running.terminate() == 0, running.stderr
 
 
 @pytest.fixture
-def launched(home: Paths) -> Endpoint:
-    """A daemon that was launched as any client launches it."""
-    return ensure_daemon(home, wait_s=START_S)
-
-
-@pytest.fixture
-def ask(daemon: Daemon) -> Iterator[SyncClient]:
-    """A client connected to the test's daemon."""
+def client(daemon: Daemon) -> Iterator[SyncClient]:
+    """Connected to the test's daemon."""
     with daemon.connect() as client:
         yield client
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-Json = dict[str, Any]

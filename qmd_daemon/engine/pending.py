@@ -36,13 +36,10 @@ class Pending:
         self._dimension = dimension
         self._parts: dict[int, Part] = {}
         self._ids = count(1)
+        self.texts = 0  # how many are waited for
 
     def __bool__(self) -> bool:
         return bool(self._parts)
-
-    @property
-    def texts(self) -> int:
-        return sum(len(part.request.texts) for part in self._parts.values())
 
     def add(self, texts: Sequence[str], kind: Kind, priority: Priority, deadline: float | None) -> list[Part]:
         """Cut a call into parts. Whoever adds them must `release` each of them in the end."""
@@ -52,11 +49,12 @@ class Pending:
             request = frames.Embed(next(self._ids), some, kind, priority, deadline)
             part = self._parts[request.id] = Part(request)
             parts.append(part)
+        self.texts += len(texts)
         return parts
 
     def release(self, part: Part) -> bool:
         """Nobody waits for this part any more. Returns whether a worker should be told."""
-        waiting = self._parts.pop(part.request.id, None) is not None
+        waiting = self._pop(part.request.id) is not None
         if not part.vectors.cancel() and not part.vectors.cancelled():
             part.vectors.exception()  # looked at, so that asyncio does not complain that nobody did
         return waiting and part.sent
@@ -78,9 +76,14 @@ class Pending:
             part.vectors.set_exception(error)
 
     def _answered(self, number: int) -> Part | None:
-        part = self._parts.pop(number, None)
+        part = self._pop(number)
         # Cancelled, while whoever waited has not run yet to release it: the answer is for nobody.
         return None if part is None or part.vectors.done() else part
+
+    def _pop(self, number: int) -> Part | None:
+        part = self._parts.pop(number, None)
+        self.texts -= len(part.request.texts) if part else 0
+        return part
 
     def lost(self, how: str) -> bool:
         """The worker died: everything is unsent again, and what it died of twice fails.

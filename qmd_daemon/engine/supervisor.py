@@ -24,7 +24,7 @@ from ipc.protocol import EngineStatus, ModelsEvent, Publish
 from qmd_daemon.config import EngineConfig
 from qmd_daemon.engine import fake, frames
 from qmd_daemon.engine.model import Kind, ModelInfo, Priority, Vectors
-from qmd_daemon.engine.pending import Pending
+from qmd_daemon.engine.pending import Part, Pending
 from qmd_daemon.engine.process import Process
 from qmd_daemon.weights import catalog, installed
 
@@ -74,7 +74,8 @@ class Engine:
         if self._task:
             self._task.cancel()
         self._task = None
-        await self._group.__aexit__(kind, error, at)
+        # Not told of the error: the group has nothing left to cancel, and would wrap it.
+        await self._group.__aexit__(None, None, None)
 
     # -- what the rest of the daemon asks -----------------------------------------------------
 
@@ -137,7 +138,7 @@ class Engine:
         parts = self._pending.add(clean, kind, priority, time.monotonic() + deadline_s if deadline_s else None)
         try:
             self._need.set()
-            self._send_pending()
+            self._send(parts)
             async with asyncio.timeout(deadline_s):
                 return np.concatenate([await part.vectors for part in parts])
         except TimeoutError:
@@ -205,7 +206,7 @@ class Engine:
                 self._ready = message
                 self._idle_since = time.monotonic()
                 self._turn("ready", message.reason)
-                self._send_pending()
+                self._send(self._pending.unsent())
             case frames.Refused():
                 self._error = QmdError(message.code, message.message, message.hint)
                 process.close()
@@ -220,9 +221,10 @@ class Engine:
                 if message.busy_s > self._config.hang_s:
                     process.kill(f"was killed, since it was stuck in a batch for {message.busy_s:.0f} s")
 
-    def _send_pending(self) -> None:
+    def _send(self, parts: Sequence[Part]) -> None:
+        """Send them if there is a worker; otherwise the next one gets them when it is ready."""
         if self._process and self._state == "ready":
-            for part in self._pending.unsent():
+            for part in parts:
                 part.sent = True
                 self._process.send(part.request)
 

@@ -6,6 +6,7 @@ query's words may be, lines are ranked by that, and only the best few are segmen
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -15,9 +16,9 @@ from qmd_daemon.store.lexical import LexicalQuery
 
 MAX_CHARS = 300
 _MAX_LINES = 3
-# Places looked at in one document, and lines among them that are segmented.
+# Places looked at in one document, and those among them that are segmented.
 _PLACES = 2000
-_LINES_TRIED = 8
+_PLACES_TRIED = 8
 # Where the expression finds nothing (accents, ligatures), so much of the text is segmented after all.
 _SEGMENTED_CHARS = 100_000
 _LEAD_CHARS = 60
@@ -49,7 +50,7 @@ def wanted(queries: Iterable[LexicalQuery]) -> Wanted:
     loose: set[str] = set()
     prefixes: list[str] = []
     for clause in (clause for query in queries for clause in query.clauses if not clause.negated):
-        tokens = [match[0] for match in segment.tokens(clause.text)]
+        tokens = [token for _, token in segment.tokens(clause.text)]
         if clause.kind == "prefix":
             prefixes += [segment.fold(token) for token in tokens]
             continue
@@ -68,10 +69,10 @@ def best(text: str, asked: Wanted, start: int = 0, stop: int | None = None) -> S
     stop = len(text) if stop is None else stop
     place = _place(text, asked, start, stop)
     if place is None:
-        while start < stop and text[start].isspace():
-            start += 1
-        place = start
-    return _snippet(text, asked, place, stop)
+        # Not a fence or a rule: the first line that says something.
+        word = next(segment.tokens(text, start, stop), None)
+        place = start if word is None else word[0]
+    return _snippet(text, asked, place, start, stop)
 
 
 def _beginning(word: str) -> str:
@@ -85,28 +86,28 @@ def _beginning(word: str) -> str:
 
 
 def _place(text: str, asked: Wanted, start: int, stop: int) -> int | None:
-    """Where the best line with any of the words begins."""
+    """Where the first word of the best line is; of a long line, of its best part."""
     if asked.pattern is None:
         return None
     searched = text.translate(_WIDE) if not text.isascii() and _ANY_WIDE.search(text, start, stop) else text
-    lines: dict[int, dict[str, int]] = {}
+    parts: dict[int, set[str]] = {}
     common: dict[str, int] = {}
-    begin, end = start, -1
-    for count, match in enumerate(asked.pattern.finditer(searched, start, stop)):
-        if count == _PLACES:
-            break
-        if match.start() > end:
-            begin = max(start, text.rfind("\n", start, match.start()) + 1)
-            end = _line_end(text, match.start(), stop)
+    first, end = start, -1
+    for match in itertools.islice(asked.pattern.finditer(searched, start, stop), _PLACES):
+        at = match.start()
+        if at > start and text[at - 1].islower() and not text[at].isupper():
+            continue  # `rate` begins a word or a part of `frameRate`; it is not in `generate`
+        if at > end:
+            first, end = at, min(_line_end(text, at, stop), at + MAX_CHARS)
         word = match[0].lower()
-        lines.setdefault(begin, {}).setdefault(word, match.start())
+        parts.setdefault(first, set()).add(word)
         common[word] = common.get(word, 0) + 1
-    if not lines:
+    if not parts:
         return _segmented(text, asked, start, stop)
-    # A line is worth the words that it has, each the more the rarer it is in the document.
-    ranked = sorted(lines, key=lambda at: (-sum(common[word] ** -0.5 for word in lines[at]), at))
-    for at in ranked[:_LINES_TRIED]:
-        if _matches(text[at : _line_end(text, at, stop)], asked):
+    # A place is worth the words that it has, each the more the rarer it is in the document.
+    ranked = sorted(parts, key=lambda at: (-sum(common[word] ** -0.5 for word in parts[at]), at))
+    for at in ranked[:_PLACES_TRIED]:
+        if _matches(text[at : min(_line_end(text, at, stop), at + MAX_CHARS)], asked):
             return at
     return None
 
@@ -114,28 +115,27 @@ def _place(text: str, asked: Wanted, start: int, stop: int) -> int | None:
 def _segmented(text: str, asked: Wanted, start: int, stop: int) -> int | None:
     if text.isascii():
         return None
-    for match in segment.TOKEN.finditer(text, start, min(stop, start + _SEGMENTED_CHARS)):
-        if _spans(match, asked):
-            return max(start, text.rfind("\n", start, match.start()) + 1)
+    for begin, token in segment.tokens(text, start, min(stop, start + _SEGMENTED_CHARS)):
+        if _spans(begin, token, asked):
+            return begin
     return None
 
 
-def _snippet(text: str, asked: Wanted, place: int, stop: int) -> Snippet:
-    """Up to three lines from `place` on; of a long line, the part around its first match."""
-    line = text.count("\n", 0, place) + 1
+def _snippet(text: str, asked: Wanted, place: int, start: int, stop: int) -> Snippet:
+    """Up to three lines, the first of them that of `place`; of a long line, what is around it."""
+    begin = max(start, text.rfind("\n", start, place) + 1)
+    line = text.count("\n", 0, begin) + 1
     end = _line_end(text, place, stop)
-    if end - place > MAX_CHARS:
-        found = _matches(text[place:end], asked)
-        cut = max(0, found[0][0] - _LEAD_CHARS) if found else 0
-        shown = ("…" if cut else "") + text[place + cut : place + cut + MAX_CHARS]
-        shown += "…" if place + cut + MAX_CHARS < end else ""
+    if end - begin > MAX_CHARS:
+        cut = max(begin, place - _LEAD_CHARS)
+        shown = ("…" if cut > begin else "") + text[cut : cut + MAX_CHARS] + ("…" if cut + MAX_CHARS < end else "")
     else:
         for _ in range(_MAX_LINES - 1):
             following = _line_end(text, end + 1, stop) if end < stop else end
-            if following - place > MAX_CHARS:
+            if following - begin > MAX_CHARS:
                 break
             end = following
-        shown = text[place:end].rstrip()
+        shown = text[begin:end].rstrip()
     matches = _matches(shown, asked)
     terms = dict.fromkeys(segment.fold(shown[a:b]) for a, b in matches)
     return Snippet(line, shown, matches, list(terms))
@@ -149,8 +149,8 @@ def _line_end(text: str, at: int, stop: int) -> int:
 def _matches(text: str, asked: Wanted) -> list[tuple[int, int]]:
     """Where the words asked for stand in a short text: ranges in order, those that overlap in CJK runs merged."""
     merged: list[tuple[int, int]] = []
-    for match in segment.tokens(text):
-        for begin, end in _spans(match, asked):
+    for at, token in segment.tokens(text):
+        for begin, end in _spans(at, token, asked):
             if merged and begin < merged[-1][1]:
                 merged[-1] = (merged[-1][0], end)
             else:
@@ -158,16 +158,15 @@ def _matches(text: str, asked: Wanted) -> list[tuple[int, int]]:
     return merged
 
 
-def _spans(match: re.Match[str], asked: Wanted) -> list[tuple[int, int]]:
+def _spans(begin: int, token: str, asked: Wanted) -> list[tuple[int, int]]:
     """The parts of one token that were asked for: pairs and characters of a CJK run, else all of it or nothing."""
-    token, begin = match[0], match.start()
     if not segment.is_cjk(token):
         words = segment.words(token)
         hit = any(word in asked.exact or (asked.prefixes and word.startswith(asked.prefixes)) for word in words)
         hit = hit or any(word in asked.loose for word in segment.loose_words(token))
-        return [(begin, match.end())] if hit else []
+        return [(begin, begin + len(token))] if hit else []
     folded = segment.fold(token)
     if len(folded) != len(token):  # half-width katakana: marks and letters have become one
-        return [(begin, match.end())] if any(pair in asked.exact for pair in segment.pairs(folded)) else []
+        return [(begin, begin + len(token))] if any(pair in asked.exact for pair in segment.pairs(folded)) else []
     found = [(begin + i, begin + i + 2) for i in range(len(folded) - 1) if folded[i : i + 2] in asked.exact]
     return found or [(begin + i, begin + i + 1) for i, character in enumerate(folded) if character in asked.exact]

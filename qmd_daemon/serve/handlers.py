@@ -6,10 +6,9 @@ To add an operation: its structs in `ipc/protocol.py`, a case here.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable
-from contextlib import aclosing
-from functools import partial
+
+import msgspec
 
 from ipc.errors import QmdError
 from ipc.protocol import (
@@ -49,7 +48,7 @@ from qmd_daemon.ingest.jobs import Jobs
 from qmd_daemon.search.pipeline import Searcher
 from qmd_daemon.serve.dispatch import Answer, Emit
 from qmd_daemon.serve.lifecycle import Lifecycle
-from qmd_daemon.store import documents
+from qmd_daemon.store import documents, reading
 from qmd_daemon.store.index import Indexes
 
 PRIORITIES: dict[ClientClass, Priority] = {
@@ -118,7 +117,12 @@ class Handlers:
 
     async def _get(self, request: Get) -> DocumentReply:
         index = await self._indexes.get(documents.index_of(request.ref) or request.index)
-        return await index.database.read(partial(_document, request=request, index=index.name))
+        found = await index.database.read(
+            lambda connection: reading.document(
+                connection, request.ref, request.from_line, request.max_lines, index.name
+            )
+        )
+        return msgspec.convert(found, DocumentReply)
 
     async def _status(self, request: Status) -> StatusReply:
         index = await self._indexes.get(request.index)
@@ -166,29 +170,7 @@ class Handlers:
     async def _watch(self, job_id: str, emit: Emit) -> Job:
         """Every progress as a reply; the final state is returned."""
         job = self._jobs.get(job_id)
-        async with aclosing(self._jobs.watch(job_id)) as progress:
-            async for job in progress:
-                if job.state in {"queued", "running"}:
-                    await emit(JobReply(job=job, done=False))
+        async for job in self._jobs.watch(job_id):
+            if job.state in {"queued", "running"}:
+                await emit(JobReply(job=job, done=False))
         return job
-
-
-def _document(connection: sqlite3.Connection, *, request: Get, index: str) -> DocumentReply:
-    found, line, count = documents.find(connection, request.ref)
-    text = documents.text(connection, found.hash)
-    lines = text.splitlines()
-    first = request.from_line or line or 1
-    last = first - 1 + (request.max_lines or count or len(lines))
-    root = next((c.path for c in documents.collections(connection) if c.name == found.collection), "")
-    return DocumentReply(
-        docid=documents.docid(found.hash),
-        file=documents.uri(found.collection, found.path, index),
-        collection=found.collection,
-        path=found.path,
-        title=found.title,
-        text="\n".join(lines[first - 1 : last]),
-        first_line=first,
-        total_lines=len(lines),
-        location=os.path.join(root, found.path),
-        context=documents.context(connection, found.collection, found.path),
-    )

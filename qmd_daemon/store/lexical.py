@@ -177,7 +177,7 @@ class LexicalReader:
         """For each thing that the clause asks for, the queries of which one should match."""
         if clause.kind != "word":
             return [self._said(clause)]
-        return [group for match in segment.tokens(clause.text) for group in self._word(match[0])]
+        return [group for _, token in segment.tokens(clause.text) for group in self._word(token)]
 
     def _word(self, token: str) -> list[list[Query]]:
         words = segment.words(token)
@@ -227,7 +227,7 @@ def _schema() -> tantivy.Schema:
 
 
 def _words(text: str) -> list[str]:
-    return [word for match in segment.tokens(text) for word in segment.words(match[0])]
+    return [word for _, token in segment.tokens(text) for word in segment.words(token)]
 
 
 def _any(alternatives: Sequence[Query]) -> Query:

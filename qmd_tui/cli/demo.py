@@ -14,7 +14,17 @@ import qmd_tui
 from ipc.errors import QmdError
 from ipc.launch import Endpoint, find_daemon, stop_daemon
 from ipc.paths import Paths
-from ipc.protocol import CollectionAdd, CollectionList, CollectionsReply, Job, Query, Request, Search, Update, VSearch
+from ipc.protocol import (
+    CollectionAdd,
+    CollectionList,
+    CollectionsReply,
+    EmbedIndex,
+    Job,
+    Query,
+    Search,
+    Update,
+    VSearch,
+)
 from ipc.sync import SyncClient
 from qmd_tui.cli import daemon
 from qmd_tui.cli.follow import run_job
@@ -25,7 +35,7 @@ COLLECTION = "samples"
 SAMPLES = os.path.join(os.path.dirname(qmd_tui.__file__), "samples")
 _RESULTS = 2
 QUERIES: tuple[tuple[str, Search | VSearch | Query], ...] = (
-    ("the words themselves", Search(query="显存监控", top_k=_RESULTS)),
+    ("the words themselves", Search(query="GPU显存监控", top_k=_RESULTS)),
     ("the meaning", VSearch(query="get my money back when I am too ill to fly", top_k=_RESULTS)),
     ("both, fused", Query(query="how to restore files after a disk failure", top_k=_RESULTS)),
 )
@@ -40,7 +50,7 @@ def run(_: argparse.Namespace, paths: Paths) -> int:
     was_running = find_daemon(paths) is not None
     try:
         endpoint = daemon.ensure(paths)
-        _tell(run_job(endpoint, _indexing(endpoint, notes)))
+        _index(endpoint, notes)
         if sys.stdin.isatty() and sys.stdout.isatty():
             from qmd_tui import app
 
@@ -67,12 +77,20 @@ def _copy_new(source: str, target: str) -> str:
     return target if os.path.exists(target) else shutil.copy(source, target)
 
 
-def _indexing(endpoint: Endpoint, notes: str) -> Request:
+def _index(endpoint: Endpoint, notes: str) -> None:
+    """Index and embed the notes, or what has changed in them since the last time."""
     with SyncClient(endpoint.rpc) as client:
         known = client.call(CollectionList(), CollectionsReply).collections
-    if any(each.name == COLLECTION for each in known):
-        return Update()
-    return CollectionAdd(path=notes, name=COLLECTION)
+    if not any(each.name == COLLECTION for each in known):
+        _tell(run_job(endpoint, CollectionAdd(path=notes, name=COLLECTION)))
+        return
+    _tell(run_job(endpoint, Update()))
+    try:
+        _tell(run_job(endpoint, EmbedIndex()))
+    except QmdError as error:
+        if error.code != "no_model":
+            raise
+        streams.error(error)
 
 
 def _tell(job: Job) -> None:

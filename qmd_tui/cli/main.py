@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ipc.errors import QmdError
 from ipc.paths import DEFAULT_INDEX, Paths, check_index_name
@@ -14,44 +14,52 @@ INTERRUPTED = 130  # 128 + SIGINT
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
-class Command(NamedTuple):
-    """A command: the module below qmd_tui.cli that has `add_arguments` and `run`, and its line in the help."""
-
-    module: str
-    help: str
-
-
-COMMANDS = {
-    "search": Command("search", "find words; needs no daemon"),
-    "vsearch": Command("ask", "find meaning"),
-    "query": Command("ask", "find both, fused: the best answer"),
-    "get": Command("get", "show a document or some of its lines"),
-    "collection": Command("collection", "add, list or remove the directories that are searched"),
-    "update": Command("update", "index what has changed in the collections"),
-    "embed": Command("update", "make the vectors that are missing"),
-    "status": Command("status", "what is indexed, and whether the daemon runs"),
-    "check": Command("check", "whether the models are there"),
-    "server": Command("server", "run the daemon in the foreground"),
-    "stop": Command("stop", "stop the daemon"),
-    "demo": Command("demo", "try it on sample notes"),
+# command -> (the module below qmd_tui.cli that has `add_arguments` and `run`, its line in the help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "search": ("search", "find words; needs no daemon"),
+    "vsearch": ("ask", "find meaning"),
+    "query": ("ask", "find both, fused: the best answer"),
+    "get": ("get", "show a document or some of its lines"),
+    "collection": ("collection", "add, list or remove the directories that are searched"),
+    "update": ("update", "index what has changed in the collections"),
+    "embed": ("update", "make the vectors that are missing"),
+    "status": ("status", "what is indexed, and whether the daemon runs"),
+    "check": ("check", "whether the models are there"),
+    "server": ("server", "run the daemon in the foreground"),
+    "stop": ("stop", "stop the daemon"),
+    "demo": ("demo", "try it on sample notes"),
 }
 
 
 def main() -> int:
     """The console script. Returns the exit code."""
+    code = execute(sys.argv[1:])
+    if sys.argv[1:2] in (["search"], ["get"]):
+        # Python takes 5 ms to take itself apart, and a process that has only read has nothing to put away.
+        os._exit(code)
+    return code
+
+
+def execute(argv: Sequence[str]) -> int:
+    """Run a command line, and report what goes wrong. Returns the exit code; everything is written by then."""
     streams.prepare()
     try:
-        code = _run(sys.argv[1:])
+        code = _reported(argv)
         streams.close()
-    except QmdError as error:
-        streams.error(error)
-        return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         streams.abandon()
         return BROKEN_PIPE
     return code
+
+
+def _reported(argv: Sequence[str]) -> int:
+    try:
+        return _run(argv)
+    except QmdError as error:
+        streams.error(error)
+        return error.exit_code
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -74,9 +82,9 @@ def _command(name: str, index: str, argv: Sequence[str]) -> int:
 
     from qmd_tui.cli.parser import Parser
 
-    command = COMMANDS[name]
-    module = import_module(f"qmd_tui.cli.{command.module}")
-    parser = Parser(prog=f"qmd {name}", description=f"{command.help[0].upper()}{command.help[1:]}.")
+    module_name, summary = COMMANDS[name]
+    module = import_module(f"qmd_tui.cli.{module_name}")
+    parser = Parser(prog=f"qmd {name}", description=f"{summary[0].upper()}{summary[1:]}.")
     parser.set_defaults(command=name)
     module.add_arguments(parser)
     parser.add_argument("--index", metavar="NAME", default=index, help="another index than the default one")
@@ -116,7 +124,7 @@ def _version() -> int:
 
 def _help() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
     return "\n".join([
         "Search the notes, documents and code on this machine.",
         "",

@@ -14,10 +14,9 @@ def text(reply: dict[str, Any], style: Style, *, numbers: bool = True) -> str:
     `reply` is a dict in the shape of `ipc.protocol.DocumentReply`.
     """
     header = f"{style.address(safe.line(reply['file']))} {style.dim(safe.line(reply['docid']))}"
-    body = safe.block(reply["text"]).removesuffix("\n")
-    if not body and not reply["text"]:
+    if reply["first_line"] > reply["total_lines"]:
         return header
+    lines = safe.block(reply["text"]).split("\n")
     if numbers:
-        lines = enumerate(body.split("\n"), reply["first_line"])
-        body = "\n".join(f"{style.dim(f'{number}:')} {content}" for number, content in lines)
-    return f"{header}\n{body}"
+        lines = [f"{style.dim(f'{number}:')} {content}" for number, content in enumerate(lines, reply["first_line"])]
+    return "\n".join([header, *lines])

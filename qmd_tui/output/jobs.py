@@ -24,13 +24,15 @@ def summary(counts: Mapping[str, int]) -> str:
 
 
 def remarks(job: Job) -> Iterator[str]:
-    """The files that were left out, the first twenty by name, and how many; and why there are no vectors."""
+    """The files that were left out, the first twenty by name, and how many; and what is left to do."""
     count = max(job.counts.get("skipped", 0), len(job.skipped))
     for file in job.skipped[:_NAMED]:
         yield f"skipped {file.path}: {file.reason}"
     if count:
         more = f", {count - _NAMED} of them not named here" if count > _NAMED else ""
         yield f"skipped {_number(count, 'file')}{more}."
+    if job.kind == "update" and (job.counts.get("new") or job.counts.get("updated")):
+        yield "`qmd embed` makes the vectors of what is new."
     if job.kind == "add" and job.state == "done" and "chunks" not in job.counts:
         yield f"{job.phase}. `qmd check` says how to get it."
 

@@ -41,6 +41,7 @@ def error(problem: QmdError) -> None:
     say(problem.message)
     if problem.hint:
         sys.stderr.write(f"{safe.block(problem.hint)}\n")
+        sys.stderr.flush()
 
 
 def takes_color(stream: TextIO) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
 from qmd_tui.output.streams import takes_color
 
@@ -12,10 +12,11 @@ GOOD = 0.70
 FAIR = 0.40
 
 
-class Style(NamedTuple):
+class Style:
     """Wraps text in escape sequences, or, where `colored` is false, leaves it as it is."""
 
-    colored: bool = False
+    def __init__(self, colored: bool = False) -> None:
+        self.colored = colored
 
     def bold(self, text: str) -> str:
         return self._wrap("1", text)

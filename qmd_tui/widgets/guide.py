@@ -8,6 +8,7 @@ from textual.widgets import Static
 from ipc.protocol import IndexStatus
 from qmd_tui.messages import ConnectionChanged, Question
 from qmd_tui.output import safe
+from qmd_tui.widgets.text import visible
 
 
 class Guide(Static):
@@ -37,7 +38,7 @@ def guidance(connection: ConnectionChanged, index: IndexStatus | None, question:
     if not question.text:
         return _start(index)
     if answered:
-        return _lines(f"Nothing matches “{safe.line(question.text)}”.", _another(question))
+        return _lines(f"Nothing matches “{visible(question.text)}”.", _another(question))
     return Content()
 
 

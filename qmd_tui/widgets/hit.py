@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from ipc.protocol import Hit
-from qmd_tui.output import safe
-from qmd_tui.widgets.text import Range
+from qmd_tui.widgets.text import Range, visible
 
 # More words than these in one snippet say nothing any more, and cost time on every line.
 _MOST_TERMS = 64
@@ -31,7 +30,7 @@ def snippet_line(hit: Hit) -> tuple[str, list[Range]]:
         stop = start + len(text)
         matches = [(max(a, start) - start, min(b, stop) - start) for a, b in hit.matches if a < stop and b > start]
         if matches or not best[0].strip():
-            best = (safe.line(text.replace("\t", " ")), matches)
+            best = (visible(text.replace("\t", " ")), matches)
         if matches:
             break
         start = stop + 1
@@ -40,7 +39,7 @@ def snippet_line(hit: Hit) -> tuple[str, list[Range]]:
 
 def place(hit: Hit) -> str:
     """Where it is: collection, path and line."""
-    return safe.line(f"{hit.collection}/{hit.path}:{first_match_line(hit)}")
+    return visible(f"{hit.collection}/{hit.path}:{first_match_line(hit)}")
 
 
 def percent(hit: Hit) -> str:
@@ -51,7 +50,7 @@ def percent(hit: Hit) -> str:
 
 def pattern(hit: Hit) -> re.Pattern[str] | None:
     """What finds the words that matched elsewhere in the document, too; None when no words did."""
-    found = {safe.line(hit.snippet[a:b]).strip().casefold() for a, b in hit.matches}
+    found = {visible(hit.snippet[a:b]).strip().casefold() for a, b in hit.matches}
     terms = sorted(found - {""}, key=lambda term: (-len(term), term))[:_MOST_TERMS]
     return re.compile("|".join(map(_whole, terms)), re.IGNORECASE) if terms else None
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from ipc.protocol import Card, GpuSample
-from qmd_tui.output import safe
+from qmd_tui.widgets.text import visible
 from qmd_tui.widgets.units import percent, size, sparkline
 
 # A reading a second; a screen of its own may plot the whole minute.
@@ -46,7 +46,7 @@ def forms(history: History) -> list[str]:
 
 def _card_forms(card: Card, cards: int, spark: str) -> list[str]:
     """A sensor that the card does not have is left out, and nothing else with it."""
-    name = safe.line(card.name)
+    name = visible(card.name)
     short = name
     for maker in _MAKERS:
         short = short.removeprefix(maker)
@@ -67,7 +67,7 @@ def _card_forms(card: Card, cards: int, spark: str) -> list[str]:
 
 
 def _worker_forms(sample: GpuSample, spark: str) -> list[str]:
-    reason = safe.line(sample.reason) or "none found"
+    reason = visible(sample.reason) or "none found"
     if not sample.worker_pid:
         return [f"no GPU: {reason} · worker off", "no GPU · worker off", "CPU"]
     busy = "" if sample.worker_cpu is None else percent(sample.worker_cpu)

@@ -7,8 +7,7 @@ import re
 from typing import NamedTuple
 
 from ipc.protocol import DocumentReply
-from qmd_tui.output import safe
-from qmd_tui.widgets.text import Range, fold
+from qmd_tui.widgets.text import Range, fold, visible
 
 TAB = " " * 4
 # A line of more characters is cut: a megabyte of minified code on one line is nothing to read.
@@ -86,7 +85,7 @@ def _shown(text: str) -> list[str]:
     """The lines as they may go to the terminal; at least one."""
     limit = _LONG_LINE if len(text) <= _LONG_WINDOW else _SHORT_LINE
     lines = text.removesuffix("\n").split("\n")
-    return [safe.line(_cut(line.removesuffix("\r"), limit).replace("\t", TAB)) for line in lines]
+    return [visible(_cut(line.removesuffix("\r"), limit).replace("\t", TAB)) for line in lines]
 
 
 def _cut(line: str, limit: int) -> str:

@@ -10,9 +10,9 @@ from textual.widgets import Static
 from ipc.errors import QmdError
 from ipc.protocol import DocumentReply, Hit
 from qmd_tui.messages import DocumentWanted, Wanted
-from qmd_tui.output import safe
 from qmd_tui.widgets.document import DocumentView
 from qmd_tui.widgets.hit import first_match_line
+from qmd_tui.widgets.text import visible
 
 
 class Preview(Vertical):
@@ -69,7 +69,7 @@ class Preview(Vertical):
         self.view.show(None, None)
 
     def _title(self, title: str) -> None:
-        self.query_one("#preview-title", Static).update(Content(safe.line(title)))
+        self.query_one("#preview-title", Static).update(Content(visible(title)))
 
 
 def _place(hit: Hit) -> tuple[str, int]:

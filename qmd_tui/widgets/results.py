@@ -17,9 +17,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from ipc.protocol import Hit
-from qmd_tui.output import safe
 from qmd_tui.widgets.hit import percent, place, snippet_line
-from qmd_tui.widgets.text import crop, paint, shorten, shorten_left, strip
+from qmd_tui.widgets.text import crop, paint, shorten, shorten_left, strip, visible
 
 # Below so many lines of height a hit takes two lines, not three: its title and its text.
 _ROOMY_LINES = 9
@@ -129,7 +128,7 @@ class Results(ScrollView, can_focus=False):
 
     def _title(self, hit: Hit, width: int, row: Style) -> list[Segment]:
         score = f" {percent(hit)} "
-        title = shorten(safe.line(hit.title or hit.path), width - len(score))
+        title = shorten(visible(hit.title or hit.path), width - len(score))
         gap = " " * max(width - len(score) - cell_len(title), 0)
         return [
             Segment(title, row + self._style("results--title")),

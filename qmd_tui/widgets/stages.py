@@ -9,6 +9,7 @@ from ipc.errors import QmdError
 from ipc.protocol import Stage
 from qmd_tui.messages import Answered
 from qmd_tui.output import safe
+from qmd_tui.widgets.text import visible
 
 _NAMES = {"lexical": "lexical", "vector": "vectors", "expand": "expansion", "fusion": "fusion", "rerank": "rerank"}
 _SEPARATOR = " · "
@@ -45,7 +46,7 @@ def summary(answer: Answered) -> Content:
     told = {stage.reason for stage in reply.stages}
     for note in reply.notes:
         if note not in told:
-            parts += [_SEPARATOR, (safe.line(note), "$warning")]
+            parts += [_SEPARATOR, (visible(note), "$warning")]
     return Content.assemble(*parts)
 
 
@@ -53,7 +54,7 @@ def _stage(stage: Stage) -> Content | str:
     name = _NAMES[stage.name]
     if stage.ran:
         return f"{name} {milliseconds(stage.ms)}"
-    return Content.styled(f"{name}: {safe.line(stage.reason) or 'left out'}", "$warning")
+    return Content.styled(f"{name}: {visible(stage.reason) or 'left out'}", "$warning")
 
 
 def milliseconds(value: float) -> str:

@@ -8,9 +8,8 @@ from textual.widget import Widget
 
 from ipc.protocol import EngineStatus, GpuSample, IndexStatus, Job
 from qmd_tui.messages import ConnectionChanged
-from qmd_tui.output import safe
 from qmd_tui.widgets import meter
-from qmd_tui.widgets.text import shorten
+from qmd_tui.widgets.text import shorten, visible
 from qmd_tui.widgets.units import percent, size
 
 # How long the end of a job is told before the size of the index takes its place again.
@@ -90,7 +89,7 @@ def fit(left: list[str], right: list[str], width: int) -> tuple[str, str]:
 
 def connection_text(connection: ConnectionChanged, engine: EngineStatus | None) -> str:
     if connection.state == "connecting":
-        return f"waiting for {safe.line(connection.text)}" if connection.text else "connecting"
+        return f"waiting for {visible(connection.text)}" if connection.text else "connecting"
     if connection.state == "lost":
         return f"daemon lost, next try in {connection.retry_s:.0f} s"
     texts = {"starting": "loading the model", "failed": "worker failed", "no_model": "no model"}
@@ -108,14 +107,14 @@ def job_forms(job: Job) -> list[str]:
     """How far a job is, or how it ended."""
     name = {"update": "indexing", "embed": "embedding", "add": "indexing"}[job.kind]
     if job.state == "failed":
-        return [f"{name} failed: {safe.line(job.error.message if job.error else '')}", f"{name} failed"]
+        return [f"{name} failed: {visible(job.error.message if job.error else '')}", f"{name} failed"]
     if job.state == "cancelled":
         return [f"{name} cancelled"]
     if job.state == "done":
         counts = ", ".join(f"{count:,} {what}" for what, count in job.counts.items() if count)
         return [f"{name} done: {counts}" if counts else f"{name} done", f"{name} done"]
-    phase = safe.line(job.phase) or name
+    phase = visible(job.phase) or name
     if not job.total:
         return [phase]
     count = f"{job.done:,}/{job.total:,}"
-    return [f"{phase} {count} {safe.line(job.current)}".rstrip(), f"{phase} {count}", percent(job.done / job.total)]
+    return [f"{phase} {count} {visible(job.current)}".rstrip(), f"{phase} {count}", percent(job.done / job.total)]

@@ -1,8 +1,8 @@
 """Lines of text on a grid of cells: cut to rows, and painted with the matches in them.
 
-Text of documents reaches the screen only through here, as plain strings: never as markup, and
-made harmless by `output.safe` before. Offsets are of characters, widths of cells: a Chinese
-character is two cells wide, a combining accent none.
+Text of documents reaches the screen only through here, as plain strings and never as markup.
+Offsets are of characters, widths of cells: a Chinese character is two cells wide, a combining
+accent none.
 """
 
 from __future__ import annotations
@@ -14,13 +14,26 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from qmd_tui.output import safe
+
 # Of [start, stop) characters.
 Range = tuple[int, int]
 ELLIPSIS = "…"
+# A joiner or an emoji selector changes how wide its neighbours are, and terminals disagree by how much, which breaks
+# rows. In its place stands a space of no width: the characters appear one by one, everywhere alike.
+_JOINERS = dict.fromkeys((0x200D, 0xFE0F), 0x200B)
+
+
+def visible(text: str) -> str:
+    """The text as one line that may go to a terminal. A character stays one character, so offsets stay right."""
+    return safe.line(text).translate(_JOINERS)
 
 
 def fold(text: str, width: int) -> list[Range]:
-    """Cut a line into rows of at most `width` cells (at least 2), after a space or a wide character where one is."""
+    """Cut a line into rows of at most `width` cells (at least 2), after a space or a wide character where one is.
+
+    Spaces at the end of a row do not count: they may stand beyond its edge.
+    """
     width = max(width, 2)
     if text.isascii() and len(text) <= width:
         return [(0, len(text))]
@@ -28,6 +41,9 @@ def fold(text: str, width: int) -> list[Range]:
     start = used = 0
     cut = used_at_cut = 0
     for begin, stop, cells in _glyphs(text):
+        if text[begin] == " " and used + cells > width:
+            cut, used_at_cut = stop, used
+            continue
         while used + cells > width and begin > start:
             if cut <= start:
                 cut, used_at_cut = begin, used

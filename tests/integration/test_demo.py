@@ -34,9 +34,9 @@ def test_three_answers(tmp_path: Path) -> None:
     assert f"{sample_count()} new" in done.stderr
     headings = [line for line in done.stderr.splitlines() if line.startswith("$ ")]
     assert [heading.split()[2] for heading in headings] == ["search", "vsearch", "query"]
-    assert "qmd://samples/machines/GPU显存监控.md" in done.stdout
-    assert "qmd://samples/machines/backup-restore-runbook.md" in done.stdout
-    assert all(line.strip() for line in done.stdout.splitlines()[:1])
+    hits = [line for line in done.stdout.splitlines() if line.startswith("qmd://samples/")]
+    assert len(hits) == 6  # two for each; which ones, the fake engine does not know but for the first
+    assert hits[0].startswith("qmd://samples/machines/GPU显存监控.md:")
 
     home = tmp_path / "cache" / "demo"
     assert run(home, "stop").stdout == "not running\n"

@@ -24,7 +24,10 @@ from qmd_daemon.weights.verify import self_test
 
 ENTRY = catalog.get("all-minilm-l6-v2")
 SOURCE = catalog.find(ENTRY)
-pytestmark = pytest.mark.skipif(SOURCE is None, reason=catalog.install_hint(ENTRY))
+pytestmark = [
+    pytest.mark.skipif(SOURCE is None, reason=catalog.install_hint(ENTRY)),
+    pytest.mark.xdist_group("minilm"),  # the truth is computed once
+]
 
 SENTENCES = [
     "How do I restart the server?",

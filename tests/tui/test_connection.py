@@ -8,7 +8,20 @@ from ipc.testing import FakeClient
 from qmd_tui.app import QmdApp
 from qmd_tui.messages import ConnectionChanged
 from qmd_tui.widgets.query_input import QueryInput
-from tests.tui.library import PONG, Line, ask, document, fused, index, lexical, quick, screen_text, selected, status, until
+from tests.tui.library import (
+    PONG,
+    Line,
+    ask,
+    document,
+    fused,
+    index,
+    lexical,
+    quick,
+    screen_text,
+    selected,
+    status,
+    until,
+)
 
 GONE = DaemonUnreachable("The daemon did not answer.")
 

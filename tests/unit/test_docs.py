@@ -175,7 +175,7 @@ def test_the_flags_that_the_readme_names_exist(name: str) -> None:
             continue
         parser = Parser(prog=command)
         parser.set_defaults(command=command)
-        import_module(f"qmd_tui.cli.{COMMANDS[command].module}").add_arguments(parser)
+        import_module(f"qmd_tui.cli.{COMMANDS[command][0]}").add_arguments(parser)
         known = _all_flags(parser)
         assert set(re.findall(r"--[\w-]+", flags)) <= known | {"--index"}, command
 

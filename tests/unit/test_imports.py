@@ -12,9 +12,9 @@ import pytest
 # Runs `qmd` with the arguments given, then prints which of these modules it has imported.
 SCRIPT = """
 import sys
-from qmd_tui.cli.main import main
-watched, *sys.argv[1:] = sys.argv[1:]
-code = main()
+from qmd_tui.cli.main import execute
+watched, *argv = sys.argv[1:]
+code = execute(argv)
 print(code, *(name for name in watched.split(",") if name in sys.modules), sep="\\n")
 """
 HEAVY = ("msgspec", "zmq", "asyncio", "textual", "rich", "aiohttp", "numpy", "usearch", "ctranslate2", "structlog")

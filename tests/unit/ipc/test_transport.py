@@ -107,10 +107,17 @@ class TestListener:
     def test_it_leaves_the_file_of_whoever_came_after(self, opened: Open, address: str) -> None:
         old, new = opened.router(), opened.router()
         listener = transport.Listener(old, address)
-        transport.unlink_stale(address)
+        os.unlink(transport.path_of(address))
         transport.Listener(new, address)
         listener.remove()
         old.close()
+        assert transport.is_listening(address)
+
+    def test_what_somebody_listens_on_is_not_stale(self, opened: Open, address: str) -> None:
+        transport.Listener(opened.router(), address)
+        with pytest.raises(QmdError) as caught:
+            transport.unlink_stale(address)
+        assert caught.value.code == "conflict"
         assert transport.is_listening(address)
 
     def test_a_path_that_is_too_long_is_an_error(self, opened: Open, tmp_path: object) -> None:

@@ -40,6 +40,7 @@ async def test_vectors_reach_whoever_waits() -> None:
     pending.embedded(part.request.id, np.array([[1, 2], [3, 4]], "<f4").tobytes())
     assert (await part.vectors).tolist() == [[1, 2], [3, 4]]
     assert not pending
+    assert pending.texts == 0
 
 
 async def test_answers_to_nobody_are_dropped() -> None:
@@ -48,6 +49,7 @@ async def test_answers_to_nobody_are_dropped() -> None:
     pending.failed(99, QmdError("internal", "…"))
     pending.begun([99])
     assert not pending
+    assert pending.texts == 0
 
 
 async def test_an_answer_that_crosses_a_cancellation_is_dropped() -> None:
@@ -58,6 +60,7 @@ async def test_an_answer_that_crosses_a_cancellation_is_dropped() -> None:
     pending.embedded(one.request.id, np.zeros((1, 2), "<f4").tobytes())
     pending.failed(two.request.id, QmdError("internal", "…"))
     assert not pending
+    assert pending.texts == 0
     assert pending.release(one) is False
 
 

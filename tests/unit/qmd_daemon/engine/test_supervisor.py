@@ -347,6 +347,29 @@ async def test_leaving_answers_whoever_waits(machine: Machine) -> None:
         assert (await refused(engine, "a")).code == "unavailable"
 
 
+async def test_an_error_inside_comes_out_as_it_is(machine: Machine) -> None:
+    async def use() -> None:
+        async with machine.engine() as engine:
+            await embed(engine, "a")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await use()
+
+
+async def test_a_bug_in_it_is_loud_and_leaves_nobody_waiting(machine: Machine) -> None:
+    def babble(worker: Worker, message: frames.ToWorker) -> None:
+        raise ZeroDivisionError
+
+    async def use() -> None:
+        async with machine.engine() as engine:
+            await embed(engine, "a")
+
+    machine.scripts = [babble]
+    with pytest.raises(ExceptionGroup):
+        await use()
+
+
 async def test_priority_kind_and_deadline_reach_the_worker(machine: Machine) -> None:
     async with machine.engine() as engine:
         await engine.embed(["a"], kind="query", priority=Priority.INDEXING, deadline_s=60)

@@ -95,7 +95,7 @@ def test_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert follow.report(job) == 0
     assert capsys.readouterr() == (
         "Indexed: 2 new, 0 updated, 0 unchanged, 0 removed\n",
-        "qmd: skipped a.bin: binary\nqmd: skipped 1 file.\n",
+        "qmd: skipped a.bin: binary\nqmd: skipped 1 file.\nqmd: `qmd embed` makes the vectors of what is new.\n",
     )
 
 

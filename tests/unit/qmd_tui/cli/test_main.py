@@ -1,5 +1,4 @@
 import io
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,8 @@ from qmd_daemon import __version__
 from qmd_tui.cli import main as cli
 
 
-def qmd(monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["qmd", *argv])
-    return cli.main()
+def qmd(*argv: str) -> int:
+    return cli.execute(argv)
 
 
 @pytest.fixture(autouse=True)
@@ -20,16 +18,14 @@ def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flag", ["--version", "-v", "version"])
-def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str) -> None:
-    assert qmd(monkeypatch, flag) == 0
+def test_version(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    assert qmd(flag) == 0
     assert capsys.readouterr() == (f"qmd {__version__}\n", "")
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h", "help"])
-def test_help_names_every_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str
-) -> None:
-    assert qmd(monkeypatch, flag) == 0
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    assert qmd(flag) == 0
     out, err = capsys.readouterr()
     assert "Usage:" in out
     assert all(f"\n  {name} " in out for name in cli.COMMANDS)
@@ -37,18 +33,16 @@ def test_help_names_every_command(
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
-def test_every_command_explains_itself(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], name: str) -> None:
     with pytest.raises(SystemExit) as exit_:
-        qmd(monkeypatch, name, "--help")
+        qmd(name, "--help")
     assert exit_.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: qmd {name}")
 
 
 def test_no_command_and_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    assert qmd(monkeypatch) == 1
+    assert qmd() == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert "Usage:" in err
@@ -74,9 +68,9 @@ def test_no_command_and_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     ],
 )
 def test_mistakes_are_told_with_what_was_probably_meant(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], message: str
+    capsys: pytest.CaptureFixture[str], argv: list[str], message: str
 ) -> None:
-    assert qmd(monkeypatch, *argv) == 2
+    assert qmd(*argv) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("qmd: ")
@@ -92,7 +86,7 @@ def test_the_index_may_stand_before_the_command_or_after_it(monkeypatch: pytest.
 
     seen: list[str] = []
     monkeypatch.setattr(qmd_tui.cli.stop, "run", lambda args, _: seen.append(args.index) or 0)
-    assert qmd(monkeypatch, *argv) == 0
+    assert qmd(*argv) == 0
     assert seen == ["work"]
 
 
@@ -107,5 +101,5 @@ def test_ways_to_end_early_are_quiet(
 
     monkeypatch.setattr("qmd_tui.cli.stop.run", fail)
     monkeypatch.setattr("qmd_tui.output.streams.abandon", lambda: None)
-    assert qmd(monkeypatch, "stop") == code
+    assert qmd("stop") == code
     assert capsys.readouterr() == ("", "")

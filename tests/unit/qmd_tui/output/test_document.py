@@ -6,12 +6,13 @@ from qmd_tui.output import document
 from qmd_tui.output.style import Style
 
 
-def reply(text: str, first_line: int = 1) -> dict[str, Any]:
-    return {"docid": "#a1b2c3", "file": "qmd://fixtures/test1.md", "text": text, "first_line": first_line}
+def reply(text: str, first_line: int = 1, total_lines: int = 9) -> dict[str, Any]:
+    file = "qmd://fixtures/test1.md"
+    return {"docid": "#a1b2c3", "file": file, "text": text, "first_line": first_line, "total_lines": total_lines}
 
 
 def test_numbered_as_in_the_file() -> None:
-    assert document.text(reply("five\nsix\n", first_line=5), Style()) == (
+    assert document.text(reply("five\nsix", first_line=5), Style()) == (
         "qmd://fixtures/test1.md #a1b2c3\n5: five\n6: six"
     )
 
@@ -22,12 +23,13 @@ def test_without_numbers() -> None:
 
 @pytest.mark.parametrize("numbers", [True, False])
 def test_no_lines_at_all(numbers: bool) -> None:
-    assert document.text(reply(""), Style(), numbers=numbers) == "qmd://fixtures/test1.md #a1b2c3"
+    beyond = reply("", first_line=10)
+    assert document.text(beyond, Style(), numbers=numbers) == "qmd://fixtures/test1.md #a1b2c3"
 
 
 def test_an_empty_line_is_a_line() -> None:
-    assert document.text(reply("\n"), Style()) == "qmd://fixtures/test1.md #a1b2c3\n1: "
+    assert document.text(reply(""), Style()) == "qmd://fixtures/test1.md #a1b2c3\n1: "
 
 
 def test_control_characters_are_shown() -> None:
-    assert document.text(reply("a\tb\x1b[2J\r\n"), Style()).endswith("1: a\tb␛[2J␍")
+    assert document.text(reply("a\tb\x1b[2J\r"), Style()).endswith("1: a\tb␛[2J␍")

@@ -40,6 +40,12 @@ def test_nothing_skipped_nothing_said() -> None:
     assert list(jobs.remarks(job(0))) == []
 
 
+def test_an_update_that_found_something_leaves_its_vectors_to_be_made() -> None:
+    for count, expected in ((0, []), (2, ["`qmd embed` makes the vectors of what is new."])):
+        updated = Job(id="1", kind="update", index="index", state="done", counts={"new": count, "updated": 0})
+        assert list(jobs.remarks(updated)) == expected
+
+
 def test_a_new_collection_without_vectors_says_why() -> None:
     added = Job(id="1", kind="add", index="index", state="done", phase="no vectors: no model", counts={"new": 1})
     assert list(jobs.remarks(added)) == ["no vectors: no model. `qmd check` says how to get it."]
