@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ipc import codec, transport
 from ipc.errors import DaemonUnreachable, QmdError
+from ipc.link import Link
 from ipc.protocol import (
     EVENTS,
     MAX_MESSAGE_BYTES,
@@ -56,22 +57,17 @@ class Client:
 
     async def __aenter__(self) -> Self:
         self._context = zmq.asyncio.Context()
-        self._socket = transport.connect(self._context, zmq.DEALER, self._address)
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        self._tasks = asyncio.TaskGroup()
-        await self._tasks.__aenter__()
-        self._running = [self._tasks.create_task(self._receive()), self._tasks.create_task(self._watch())]
+        self._closed = False
+        self._up = asyncio.Event()
+        self._link = self._open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._running:
-            task.cancel()
-        await self._tasks.__aexit__(None, None, None)
-        self._socket.disable_monitor()
-        self._monitor.close(0)
-        self._socket.close()
+        self._closed = True
+        self._drop()
         self._context.destroy()
         self._fail_all(_closed())
+        self._up.set()  # for those who wait for a daemon: there will be none
 
     async def call(self, request: Request, reply: type[R], *, timeout_s: float = 30.0) -> R:
         """Ask, and return the (last) reply.
@@ -158,11 +154,9 @@ class Client:
         request = msgspec.structs.replace(request, id=request.id or f"c{next(self._ids)}")
         if request.id in self._waiting:
             raise QmdError("conflict", f"A request with the id {request.id!r} is under way.", "Leave the id empty.")
-        if self._socket.closed:
+        if self._closed:
             raise _closed()
-        # A connection that was lost before now is not this request's: it goes to whoever is there next.
-        while (event := self._monitor.recv_multipart(zmq.NOBLOCK)).exception() is None:
-            self._note(event.result())
+        self._pump()  # a connection that was lost before now is not this request's
         answers = self._waiting[request.id] = asyncio.Queue()
         try:
             yield request, answers
@@ -177,38 +171,44 @@ class Client:
             raise transport.too_large(len(body))
         try:
             async with asyncio.timeout(timeout_s):
-                await self._socket.send(body)
+                while not self._up.is_set():
+                    await self._up.wait()
         except TimeoutError:
             raise DaemonUnreachable("There is no daemon at the other end.") from None
-        except (asyncio.CancelledError, zmq.ZMQError):
-            # Closing the socket cancels what waits for it, which must not look as if our caller were cancelled.
-            if self._socket.closed:
-                raise _closed() from None
-            raise
+        if self._closed:
+            raise _closed()
+        self._link.send(body)
+        self._pump()
 
     def _cancel(self, target: str) -> None:
-        if not self._socket.closed:
-            # Resolves at once: libzmq takes it, or nobody is there who could.
-            self._socket.send(codec.encode(Cancel(target=target)), zmq.NOBLOCK).exception()
+        if self._link.up and not self._closed:
+            self._link.send(codec.encode(Cancel(target=target)))
 
-    async def _receive(self) -> None:
-        while True:
-            self._deliver(await self._socket.recv_multipart())
+    # -- the connection: callbacks of the loop, that never wait ---------------------------------
 
-    async def _watch(self) -> None:
-        """Tell everybody who waits, as soon as the connection is lost."""
-        while True:
-            event = await self._monitor.recv_multipart()
-            await asyncio.sleep(0)  # let the receiver deliver what it has in its hands
-            self._note(event)
+    def _open(self) -> Link:
+        link = Link(zmq.Context.shadow(self._context.underlying), self._address)
+        for fileno in link.filenos():
+            asyncio.get_running_loop().add_reader(fileno, self._pump)
+        return link
 
-    def _note(self, event: list[bytes]) -> None:
-        if not transport.is_disconnect(event):
-            return
-        # What arrived before the end belongs to those who wait.
-        while (rest := self._socket.recv_multipart(zmq.NOBLOCK)).exception() is None:
-            self._deliver(rest.result())
-        self._fail_all(DaemonUnreachable("The daemon went away before it had answered."))
+    def _drop(self) -> None:
+        for fileno in self._link.filenos():
+            asyncio.get_running_loop().remove_reader(fileno)
+        self._link.close()
+
+    def _pump(self) -> None:
+        """Deliver what has arrived; when the connection is lost, tell everybody who waits, and make another."""
+        self._link.pump()
+        while self._link.inbox:
+            self._deliver(self._link.inbox.popleft())
+        if self._link.lost:
+            self._drop()
+            self._up.clear()
+            self._link = self._open()
+            self._fail_all(DaemonUnreachable("The daemon went away before it had answered."))
+        elif self._link.up:
+            self._up.set()
 
     def _deliver(self, frames: list[bytes]) -> None:
         body, *binary = frames

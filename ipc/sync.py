@@ -12,6 +12,7 @@ import zmq
 
 from ipc import codec, transport
 from ipc.errors import DaemonUnreachable
+from ipc.link import Link
 from ipc.protocol import MAX_MESSAGE_BYTES, REPLIES, Cancel, Ping, Pong, Reply, Request
 
 R = TypeVar("R", bound=Reply)
@@ -28,14 +29,11 @@ class SyncClient:
 
     def __enter__(self) -> Self:
         self._context: zmq.Context[Any] = zmq.Context()
-        self._socket = transport.connect(self._context, zmq.DEALER, self._address)
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._link = Link(self._context, self._address)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.disable_monitor()
-        self._monitor.close(0)
-        self._socket.close()
+        self._link.close()
         self._context.term()
 
     @overload
@@ -97,29 +95,35 @@ class SyncClient:
         body = codec.encode(msgspec.structs.replace(request, id=sent))
         if len(body) > MAX_MESSAGE_BYTES:
             raise transport.too_large(len(body))
-        if not self._socket.poll(_ms(timeout_s), zmq.POLLOUT):
-            raise DaemonUnreachable("There is no daemon at the other end.")
-        while self._monitor.poll(0):
-            self._monitor.recv_multipart()  # a connection that was lost before now is not this request's
-        self._socket.send(body, zmq.NOBLOCK)
+        deadline = time.monotonic() + timeout_s
+        # A connection that was lost before now is not this request's.
+        while not self._connected():
+            if not self._link.wait(deadline - time.monotonic()):
+                raise DaemonUnreachable("There is no daemon at the other end.")
+        self._link.send(body)
         return sent
+
+    def _connected(self) -> bool:
+        self._link.pump()
+        if self._link.lost:
+            self._link.close()
+            self._link = Link(self._context, self._address)
+        return self._link.up
 
     def _next(self, ids: set[str], timeout_s: float) -> tuple[codec.Head, bytes] | None:
         """The next reply to one of the requests `ids`, or None when there is none in time."""
         deadline = time.monotonic() + timeout_s
-        poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
-        poller.register(self._monitor, zmq.POLLIN)
-        while ready := dict(poller.poll(_ms(deadline - time.monotonic()))):
-            # Replies first: what arrived before the end is ours.
-            if self._socket in ready or self._socket.poll(0):
-                body = self._socket.recv_multipart()[0]
+        while True:
+            self._link.pump()
+            while self._link.inbox:
+                body = self._link.inbox.popleft()[0]
                 head = codec.decode_head(body)
                 if head.id in ids:
                     return head, body
-            elif transport.is_disconnect(self._monitor.recv_multipart()):
+            if self._link.lost:
                 raise DaemonUnreachable("The daemon went away before it had answered.")
-        return None
+            if not self._link.wait(deadline - time.monotonic()):
+                return None
 
     def _next_of_stream(self, sent: str, silence_s: float) -> tuple[codec.Head, bytes]:
         """The next reply, however long it takes, as long as pings are answered."""
@@ -137,7 +141,3 @@ class SyncClient:
             self._send(Cancel(target=sent), 0)
         except DaemonUnreachable:
             pass  # it has nothing left to cancel
-
-
-def _ms(seconds: float) -> int:
-    return max(0, int(seconds * 1000))

@@ -56,12 +56,16 @@ def too_large(size_bytes: int) -> QmdError:
     )
 
 
-def connect(context: zmq.Context[Any], kind: int, address: str) -> Any:
-    """A client's socket. Nothing is queued for a daemon that is not there, so that none gets it late."""
-    socket = context.socket(kind)
+def prepare(socket: zmq.Socket[Any]) -> None:
+    """The options of every socket of ours."""
     socket.setsockopt(zmq.LINGER, LINGER_MS)
     socket.setsockopt(zmq.MAXMSGSIZE, HARD_MAX_BYTES)
-    socket.setsockopt(zmq.IMMEDIATE, 1)
+
+
+def connect(context: zmq.Context[Any], kind: int, address: str) -> Any:
+    """A socket of this kind that connects, now or as soon as somebody listens there."""
+    socket = context.socket(kind)
+    prepare(socket)
     socket.connect(address)
     return socket
 
@@ -91,8 +95,7 @@ class Listener:
             raw.listen(_BACKLOG)
             raw.setblocking(False)
             self._inode = os.stat(self._path).st_ino
-            socket.setsockopt(zmq.LINGER, LINGER_MS)
-            socket.setsockopt(zmq.MAXMSGSIZE, HARD_MAX_BYTES)
+            prepare(socket)
             socket.setsockopt(zmq.USE_FD, raw.fileno())
             socket.bind(address)
             raw.detach()  # libzmq's from here on: it closes it with the socket
@@ -146,6 +149,6 @@ def path_of(address: str) -> str:
     return address.removeprefix(_SCHEME)
 
 
-def is_disconnect(event: list[bytes]) -> bool:
-    """Whether a message of a socket's monitor says that the peer has gone (16 bits of event first, native order)."""
-    return int.from_bytes(event[0][:2], sys.byteorder) == zmq.EVENT_DISCONNECTED
+def event_of(message: list[bytes]) -> int:
+    """What a message of a socket's monitor reports (16 bits first, native order)."""
+    return int.from_bytes(message[0][:2], sys.byteorder)
