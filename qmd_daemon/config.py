@@ -21,13 +21,40 @@ class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """`kind = "fake"` computes hashed words instead of a model: the whole system, without weights."""
 
     kind: Literal["ct2", "fake"] = "ct2"
-    model: str = "all-minilm-l6-v2"
+    profile: str = "auto"  # which models; auto: what suits this machine, of what is installed
+    embedding: str = ""  # a model instead of the profile's: by name, or a directory in Hugging Face's layout
+    reranker: str = ""  # the same; "none" for none
+    expansion: str = ""  # the same; "none" for none
+    dimension: Annotated[int, Meta(ge=0)] = 0  # of the vectors, where the model has several; 0: its usual one
+    model: str = ""  # the older name of `embedding`
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Meta(ge=0, le=256)] = 0  # CPU replicas of one thread each; 0: one for each core
     idle_s: Positive = 300.0  # the worker stops after so long without work
     hang_s: Positive = 60.0  # a worker silent for so long, or stuck in one batch, is killed
     start_s: Positive = 120.0  # to load (and, once, to convert) a model
     queue_texts: Annotated[int, Meta(ge=1)] = 20_000  # texts waiting; more is refused as overloaded
+
+
+class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model of the user's own: in a `directory`, or in `repositories` of the hub and `like` a model that we know.
+
+    What is left out is as in the directory's own files, or as with that model.
+    """
+
+    role: Literal["embedding", "reranker", "expansion"]
+    directory: str = ""
+    repositories: tuple[str, ...] = ()  # the same model under several names, tried in order
+    revision: str = "master"
+    like: str = ""
+    dimension: Annotated[int, Meta(ge=1)] | None = None
+    max_tokens: Annotated[int, Meta(ge=8)] | None = None
+    pooling: Literal["mean", "cls", "last"] | None = None
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+    template: str | None = None
+    end_token: str | None = None
+    languages: tuple[str, ...] | None = None
+    license: str | None = None
 
 
 class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +78,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a person can set. The tables of config.toml are the fields here."""
 
     engine: EngineConfig = EngineConfig()
+    models: dict[str, ModelConfig] = {}
     http: HttpConfig = HttpConfig()
     ingest: IngestConfig = IngestConfig()
     log: LogConfig = LogConfig()
@@ -59,7 +87,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 # variable -> (table, key, how to read it)
 ENVIRONMENT: dict[str, tuple[str, str, type]] = {
     "QMD_ENGINE": ("engine", "kind", str),
-    "QMD_MODEL": ("engine", "model", str),
+    "QMD_PROFILE": ("engine", "profile", str),
+    "QMD_MODEL": ("engine", "embedding", str),
     "QMD_DEVICE": ("engine", "device", str),
     "QMD_LOG_LEVEL": ("log", "level", str),
 }
@@ -101,7 +130,7 @@ def _read(path: str) -> dict[str, Any]:
 
 def _nearest(message: str) -> str:
     unknown = message.split("`")[1] if "unknown field" in message else ""
-    tables = (EngineConfig, HttpConfig, IngestConfig, LogConfig, Config)
+    tables = (EngineConfig, ModelConfig, HttpConfig, IngestConfig, LogConfig, Config)
     known = [name for table in tables for name in table.__struct_fields__]
     near = difflib.get_close_matches(unknown, known, n=1)
     return f"Did you mean {near[0]!r}?" if near else ""

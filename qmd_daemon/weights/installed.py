@@ -6,9 +6,8 @@ import os
 
 from msgspec import Struct
 
-from qmd_daemon.config import EngineConfig
 from qmd_daemon.weights import catalog, manifest
-from qmd_daemon.weights.catalog import Entry
+from qmd_daemon.weights.entry import Entry
 
 
 class Installed(Struct, frozen=True, kw_only=True):
@@ -36,26 +35,27 @@ def locate(entry: Entry, models: str) -> Installed | None:
         converted = os.path.join(directory, quantization)
         found = manifest.read(converted)
         tokenizer = os.path.join(converted, catalog.TOKENIZER)
-        current = (catalog.fingerprint(entry), manifest.CONVERSION)
+        current = (catalog.weights_fingerprint(entry), manifest.CONVERSION)
         if found and (found.fingerprint, found.conversion) == current and os.path.isfile(tokenizer):
             return Installed(tokenizer_file=tokenizer, size_bytes=sum(part.size_bytes for part in found.files))
-    source = catalog.find(entry)
+    source = catalog.find(entry, models)
     if source is None:
         return None
-    return Installed(tokenizer_file=os.path.join(source, catalog.TOKENIZER), size_bytes=entry.source.size_bytes)
+    return Installed(tokenizer_file=os.path.join(source, catalog.TOKENIZER), size_bytes=_weights_bytes(source))
 
 
-def check(config: EngineConfig, models: str) -> list[Check]:
-    """One line for each model that the configuration uses. Raises QmdError("invalid") for a name nobody knows."""
-    if config.kind == "fake":
-        return [Check(name="fake", role="embedding", ok=True, reason="hashed words instead of a model")]
-    entry = catalog.get(config.model)
+def check(entry: Entry, models: str) -> Check:
+    """The line of one model."""
     found = locate(entry, models)
     if found is None:
-        return [
-            Check(name=entry.name, role=entry.role, ok=False, reason="not installed", hint=catalog.install_hint(entry))
-        ]
-    return [Check(name=entry.name, role=entry.role, ok=True, size_bytes=found.size_bytes)]
+        hint = catalog.install_hint(entry)
+        return Check(name=entry.name, role=entry.role, ok=False, reason="not installed", hint=hint)
+    return Check(name=entry.name, role=entry.role, ok=True, size_bytes=found.size_bytes)
+
+
+def _weights_bytes(directory: str) -> int:
+    names = [name for name in _listed(directory) if name.endswith(".safetensors") or name == catalog.PICKLED]
+    return sum(os.path.getsize(os.path.join(directory, name)) for name in names)
 
 
 def _listed(directory: str) -> list[str]:

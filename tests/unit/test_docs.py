@@ -160,7 +160,9 @@ def test_the_readme_has_every_setting_with_its_default(name: str) -> None:
     import tomllib
 
     assert msgspec.convert(tomllib.loads(block), Config) == Config()
-    settings = [key for table in Config.__struct_fields__ for key in getattr(Config(), table).__struct_fields__]
+    # The table of a user's own models has no defaults: it is empty.
+    tables = [table for table in Config.__struct_fields__ if table != "models"]
+    settings = [key for table in tables for key in getattr(Config(), table).__struct_fields__]
     assert [key for key in settings if not re.search(rf"^{key} = ", block, re.MULTILINE)] == []
 
 

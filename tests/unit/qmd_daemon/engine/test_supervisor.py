@@ -386,7 +386,7 @@ async def test_texts_are_made_fit_to_be_sent(machine: Machine) -> None:
 
 
 async def test_without_the_weights(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor.catalog, "find", lambda entry: None)
+    monkeypatch.setattr(supervisor.catalog, "find", lambda *_: None)
     async with machine.engine(kind="ct2") as engine:
         assert engine.model() is None
         assert engine.status().state == "no_model"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from qmd_daemon.weights import catalog
-from qmd_daemon.weights.catalog import Entry, Package
+from qmd_daemon.weights.entry import Entry, Package
 
 HIDDEN, INNER, LAYERS, POSITIONS = 16, 32, 2, 24
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "c", "##d"]
@@ -121,7 +121,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def entry(package: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
     """The catalog's entry of that model."""
     weights = package / catalog.WEIGHTS
-    minilm = catalog.ENTRIES[0]
+    minilm = catalog.get("all-minilm-l6-v2")
     source = Package(
         module="tiny_bert_weights",
         requirement="tiny-bert-weights==1.0",
@@ -130,5 +130,5 @@ def entry(package: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
         size_bytes=os.path.getsize(weights),
     )
     tiny = msgspec.structs.replace(minilm, name="tiny", dimension=HIDDEN, max_tokens=POSITIONS, source=source)
-    monkeypatch.setattr(catalog, "ENTRIES", (minilm, tiny))
+    monkeypatch.setattr(catalog, "ENTRIES", (*catalog.ENTRIES, tiny))
     return tiny

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from ipc.errors import QmdError
+from qmd_daemon.config import Config, EngineConfig
 from qmd_daemon.weights import check
 from qmd_daemon.weights.installed import Check
 
@@ -30,13 +32,13 @@ def test_a_line(found: Check, line: str) -> None:
 def test_the_exit_code_says_whether_all_are_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], found: Check, code: int
 ) -> None:
-    monkeypatch.setattr(check.installed, "check", lambda *_: [found])
+    monkeypatch.setattr(check, "checks", lambda *_: [found])
     assert check.main([]) == code
     assert capsys.readouterr() == (f"{check.describe(found)}\n", "")
 
 
 def test_download_says_what_to_type(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(check.installed, "check", lambda *_: [MISSING])
+    monkeypatch.setattr(check, "checks", lambda *_: [MISSING])
     assert check.main(["--download"]) == 3
     assert "nothing is fetched" in capsys.readouterr().err
 
@@ -45,3 +47,20 @@ def test_a_mistake_in_the_settings(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setenv("QMD_MODEL", "all-minilm")
     assert check.main([]) == 2
     assert "Did you mean 'all-minilm-l6-v2'?" in capsys.readouterr().err
+
+
+def test_a_line_for_each_model_in_use(tmp_path: Path) -> None:
+    engine = EngineConfig(model="tiny", reranker="bge-reranker-base", expansion="none")
+    with pytest.raises(QmdError, match="not a known model"):
+        check.checks(Config(engine=engine), str(tmp_path))
+    engine = EngineConfig(embedding="bge-m3", reranker="bge-reranker-base", expansion="none")
+    found = check.checks(Config(engine=engine), str(tmp_path))
+    assert [(line.role, line.name, line.ok, line.hint) for line in found] == [
+        ("embedding", "bge-m3", False, "Fetch it: qmd pull bge-m3"),
+        ("reranker", "bge-reranker-base", False, "Fetch it: qmd pull bge-reranker-base"),
+    ]
+
+
+def test_the_fake_engine_needs_nothing(tmp_path: Path) -> None:
+    (line,) = check.checks(Config(engine=EngineConfig(kind="fake", model="whatever")), str(tmp_path))
+    assert line.ok

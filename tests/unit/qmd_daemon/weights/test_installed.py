@@ -3,23 +3,18 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
-
-from ipc.errors import QmdError
-from qmd_daemon.config import EngineConfig
 from qmd_daemon.weights import catalog, installed
-from qmd_daemon.weights.catalog import Entry
+from qmd_daemon.weights.entry import Entry, Package
 from qmd_daemon.weights.prepare import prepare
-
-TINY = EngineConfig(model="tiny")
 
 
 def test_weights_as_they_came(entry: Entry, package: Path, tmp_path: Path) -> None:
     found = installed.locate(entry, str(tmp_path / "models"))
     assert found is not None
     assert found.tokenizer_file == str(package / catalog.TOKENIZER)
+    assert isinstance(entry.source, Package)
     assert found.size_bytes == entry.source.size_bytes
-    (check,) = installed.check(TINY, str(tmp_path / "models"))
+    check = installed.check(entry, str(tmp_path / "models"))
     assert (check.name, check.role, check.ok, check.size_bytes) == ("tiny", "embedding", True, found.size_bytes)
 
 
@@ -29,7 +24,7 @@ def test_a_converted_model_needs_its_package_no_more(entry: Entry, package: Path
     found = installed.locate(entry, str(tmp_path))
     assert found is not None
     assert found.tokenizer_file == f"{directory}/{catalog.TOKENIZER}"
-    assert installed.check(TINY, str(tmp_path))[0].ok
+    assert installed.check(entry, str(tmp_path)).ok
 
 
 def test_a_conversion_that_is_not_whole_does_not_count(entry: Entry, package: Path, tmp_path: Path) -> None:
@@ -41,16 +36,6 @@ def test_a_conversion_that_is_not_whole_does_not_count(entry: Entry, package: Pa
 
 def test_a_missing_model_says_what_to_type(entry: Entry, package: Path, tmp_path: Path) -> None:
     shutil.rmtree(package)
-    (check,) = installed.check(TINY, str(tmp_path))
+    check = installed.check(entry, str(tmp_path))
     assert not check.ok
     assert "--no-deps" in check.hint
-
-
-def test_the_fake_engine_needs_nothing(tmp_path: Path) -> None:
-    (check,) = installed.check(EngineConfig(kind="fake", model="whatever"), str(tmp_path))
-    assert check.ok
-
-
-def test_a_model_nobody_knows(tmp_path: Path) -> None:
-    with pytest.raises(QmdError, match="not a known model"):
-        installed.check(EngineConfig(model="whatever"), str(tmp_path))
