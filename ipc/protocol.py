@@ -176,7 +176,7 @@ class Hit(Struct, frozen=True, kw_only=True):
 
     `file` is its qmd:// address, `path` the part below the collection. `score` is between 0 and 1
     and orders the list; `relevance` is a calibrated probability where a model gives one.
-    `matches` are character ranges [start, end) of `snippet`, which begins at line `line`.
+    `matches` are character ranges [start, end) of `snippet`, which begins at line `line` of `total_lines`.
     """
 
     docid: str
@@ -191,6 +191,7 @@ class Hit(Struct, frozen=True, kw_only=True):
     context: str = ""
     relevance: float | None = None
     explain: Explain | None = None
+    total_lines: int = 0
 
 
 class Contribution(Struct, frozen=True, kw_only=True):

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from ipc.errors import QmdError
 from ipc.paths import DEFAULT_INDEX, Paths
-from qmd_daemon.store import documents, generations, migrations, reading
+from qmd_daemon.store import documents, generations, listing, meta, migrations, reading
 
 T = TypeVar("T")
 # A daemon that checkpoints holds the file for milliseconds.
@@ -67,11 +68,63 @@ def get(
 ) -> dict[str, Any]:
     """A document, or some of its lines, in the shape of a DocumentReply.
 
-    Raises QmdError: not_found (with near names), conflict (with the candidates).
+    A path is also looked for from the working directory. Raises QmdError: not_found (why it is not indexed, or near
+    names), conflict (with the candidates).
     """
     index = documents.index_of(ref) or index
     with _Reading(paths, index) as connection:
-        return reading.document(connection, ref, from_line, max_lines, index)
+        if ref.startswith(("./", "../")):
+            ref = os.path.join(os.getcwd(), ref)
+        read = partial(reading.document, connection, from_line=from_line, max_lines=max_lines, index=index)
+        try:
+            return read(ref)
+        except QmdError as error:
+            if not ref.startswith(("#", "/", "~", "qmd:")):
+                try:
+                    return read(os.path.join(os.getcwd(), ref))
+                except QmdError:
+                    pass  # the first one explains it better
+            if error.code != "not_found":
+                raise
+            from qmd_daemon.ingest import absent
+
+            raise absent.explain(connection, ref, os.getcwd()) or error from None
+
+
+def multi_get(
+    paths: Paths,
+    pattern: str,
+    *,
+    max_lines: int | None = None,
+    max_bytes: int | None = None,
+    index: str = DEFAULT_INDEX,
+) -> tuple[Iterator[dict[str, Any]], list[QmdError]]:
+    """The documents that a glob matches or a comma-separated list names, read one by one; and what was not found."""
+    connection = _Reading(paths, index).__enter__()
+    wrong: list[QmdError] = []
+    if listing.is_glob(pattern):
+        from qmd_daemon.ingest import scan
+
+        prefix = pattern.removeprefix("qmd:").lstrip("/") if pattern.startswith(("qmd:", "//")) else pattern
+        found = listing.matching(connection, scan.matcher(prefix))
+    else:
+        found, wrong = listing.named(connection, [part.strip() for part in pattern.split(",") if part.strip()])
+    return _closing(
+        connection, listing.bodies(connection, found, max_lines=max_lines, max_bytes=max_bytes, index=index)
+    ), wrong
+
+
+def entries(paths: Paths, place: str, *, index: str = DEFAULT_INDEX) -> list[dict[str, Any]]:
+    """The documents below `collection[/path]` (or `qmd://…`): file, docid, title, size_bytes, modified_at.
+
+    Raises QmdError("not_found") when there is no such collection.
+    """
+    index = documents.index_of(place) or index
+    place = place.partition("?index=")[0]
+    collection, _, below = place.removeprefix("qmd:").lstrip("/").partition("/")
+    with _Reading(paths, index) as connection:
+        reading.check_collections(connection, [collection])
+        return listing.entries(connection, collection, below, index)
 
 
 def status(paths: Paths, *, index: str = DEFAULT_INDEX) -> dict[str, Any]:
@@ -84,6 +137,42 @@ def collections(paths: Paths, *, index: str = DEFAULT_INDEX) -> list[dict[str, A
     """The collections, in the shape of a list of CollectionInfo."""
     found: list[dict[str, Any]] = status(paths, index=index)["collections"]
     return found
+
+
+def complete(
+    paths: Paths, hits: Sequence[dict[str, Any]], *, bodies: bool = False, index: str = DEFAULT_INDEX
+) -> list[dict[str, Any]]:
+    """Hits with their `location` on this machine and, if asked for, the whole `body`; where it is gone, without."""
+    with _Reading(paths, index) as connection:
+        roots = listing.places(connection)
+        return [_completed(connection, hit, roots, bodies) for hit in hits]
+
+
+def editor_uri(paths: Paths, *, index: str = DEFAULT_INDEX) -> str:
+    """The template of links to the editor that index.yml has, or ""."""
+    with _Reading(paths, index) as connection:
+        return meta.get(connection, "editor_uri")
+
+
+def _completed(
+    connection: sqlite3.Connection, hit: dict[str, Any], roots: dict[str, str], bodies: bool
+) -> dict[str, Any]:
+    more = {"location": os.path.join(roots[hit["collection"]], hit["path"])} if hit["collection"] in roots else {}
+    if bodies:
+        row = connection.execute(
+            "SELECT text FROM contents JOIN documents USING (hash) WHERE collection = ? AND path = ?",
+            (hit["collection"], hit["path"]),
+        ).fetchone()
+        if row is not None:
+            more["body"] = row[0]
+    return {**hit, **more}
+
+
+def _closing(connection: sqlite3.Connection, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    try:
+        yield from rows
+    finally:
+        connection.close()
 
 
 class _Reading:

@@ -54,6 +54,7 @@ def rows(
         if document := stored.get(one.document):
             text = documents.text(connection, document.hash)
             shown.append(_row(one, document, snippets.best(text, asked, *(one.span or (0,))), index, explain))
+            shown[-1]["total_lines"] = text.count("\n") + (not text.endswith("\n"))
             shown[-1]["context"] = documents.context(connection, document.collection, document.path)
     return shown
 
@@ -71,6 +72,7 @@ def _row(
         "score": round(found.score, _SCORE_DIGITS),
         "snippet": snippet.text,
         "matches": snippet.matches,
+        "total_lines": 0,
         "context": "",
         "relevance": None,
         "explain": None,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ipc.errors import QmdError
 from ipc.paths import DEFAULT_INDEX
 
-_SELECT = "SELECT id, collection, path, title, hash, mtime_ns FROM documents "
+SELECT = "SELECT id, collection, path, title, hash, mtime_ns FROM documents "
 _LISTED = "IN (SELECT value FROM json_each(?))"
 _DOCID_MIN = 6
 _SUGGESTIONS = 5
@@ -143,7 +143,8 @@ def _readings(ref: str) -> Iterator[tuple[str, int | None, int | None]]:
     """The ways to read a reference, most literal first."""
     trimmed = ref.strip().strip("\"'")
     name = index_of(trimmed)
-    for literal in dict.fromkeys((ref, trimmed, trimmed.replace(f"?index={name}", ""))):
+    plain = trimmed.replace(f"?index={name}", "")
+    for literal in dict.fromkeys((ref, trimmed, plain, _decoded(plain))):
         yield literal, None, None
         place, line = _numbered(literal)
         if line is not None:
@@ -151,6 +152,15 @@ def _readings(ref: str) -> Iterator[tuple[str, int | None, int | None]]:
             before, first = _numbered(place)
             if first is not None:
                 yield before, first, line
+
+
+def _decoded(place: str) -> str:
+    """`qmd://notes/my%20day.md`, as programs write addresses."""
+    if "%" not in place or not place.startswith("qmd:"):
+        return place
+    from urllib.parse import unquote
+
+    return unquote(place)
 
 
 def _numbered(place: str) -> tuple[str, int | None]:
@@ -178,7 +188,7 @@ def _locate(connection: sqlite3.Connection, place: str) -> list[Stored]:
 
 
 def _select(connection: sqlite3.Connection, where: str, *values: str) -> list[Stored]:
-    rows = connection.execute(_SELECT + "WHERE " + where + " ORDER BY collection, path", values)
+    rows = connection.execute(SELECT + "WHERE " + where + " ORDER BY collection, path", values)
     return [Stored(*row) for row in rows]
 
 

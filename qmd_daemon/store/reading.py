@@ -78,7 +78,7 @@ def check_collections(connection: sqlite3.Connection, names: Sequence[str]) -> N
 
             near = get_close_matches(name, known, n=1) or sorted(known)[:5]
             hint = f"Did you mean {', '.join(near)}?" if near else "Add a directory: `qmd collection add PATH`."
-            raise QmdError("not_found", f"There is no collection {name!r}.", hint)
+            raise QmdError("not_found", f"Collection not found: {name}.", hint)
 
 
 def _size_bytes(directory: str) -> int:

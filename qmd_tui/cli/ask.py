@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
+
+import msgspec
 
 from ipc.paths import Paths
-from ipc.protocol import Query, VSearch
+from ipc.protocol import Query, SearchReply, SearchRequest, VSearch
 from ipc.sync import SyncClient
-from qmd_tui.cli import daemon, flags
+from qmd_tui.cli import answer, daemon, flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, paths: Paths) -> int:
-    kind = {"vsearch": VSearch, "query": Query}[args.command]
+    kind = VSearch if args.command == "vsearch" else Query
     request = kind(
         query=" ".join(args.query),
         top_k=flags.top_k(args),
@@ -23,8 +26,22 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
         min_score=args.min_score,
         explain=args.explain,
         index=args.index,
+        stream=args.format == "jsonl",
     )
     endpoint = daemon.ensure(paths)
     with daemon.patience(endpoint), SyncClient(endpoint.rpc) as client:
-        reply = client.call_raw(request, timeout_s=daemon.ANSWER_S)
-    return flags.show(reply, args)
+        reply = _streamed(client, request) if request.stream else client.call_raw(request, timeout_s=daemon.ANSWER_S)
+    return answer.show(reply, args, paths)
+
+
+def _streamed(client: SyncClient, request: SearchRequest) -> dict[str, Any]:
+    """Print the earlier stages as they come; the last is returned."""
+    *_, last = (_told(reply) for reply in client.stream(request, SearchReply, timeout_s=daemon.ANSWER_S))
+    return last
+
+
+def _told(reply: SearchReply) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(reply)
+    if not reply.done:
+        answer.stage(shown, done=False)
+    return shown

@@ -1,59 +1,61 @@
-"""The flags of the three searches, and how their answer is shown."""
+"""The flags of the three searches."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from typing import Any
 
 from ipc.errors import QmdError
 from qmd_tui.cli.parser import whole_number
-from qmd_tui.output import streams
 
 RESULTS = 5
-RESULTS_JSON = 20
+# For programs that read rows, as in tobi/qmd.
+RESULTS_ROWS = 20
+_ROWS = frozenset({"json", "jsonl", "files"})
 # ipc.protocol.MAX_TOP_K, which is not imported here: msgspec would cost `qmd search` as much as all the rest.
 RESULTS_MAX = 1000
+# qmd_tui.output.formats.NAMES, for the same reason written out; a test holds them together.
+FORMATS = ("cli", "json", "jsonl", "csv", "md", "xml", "files")
 
 
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     """QUERY and the flags that search, vsearch and query share."""
     parser.add_argument("query", metavar="QUERY", nargs="+", help="what to look for; several words are one query")
-    parser.add_argument("-n", metavar="N", type=whole_number, help=f"results ({RESULTS}; {RESULTS_JSON} with --json)")
+    add_choice(parser)
+    add_format(parser, FORMATS)
+    parser.add_argument("--full", action="store_true", help="the whole documents instead of snippets")
+    parser.add_argument("--line-numbers", action="store_true", help="number the lines of snippets, in every format")
+    parser.add_argument("--full-path", action="store_true", help="files by their paths, not by address and docid")
+    parser.add_argument("--explain", action="store_true", help="say why each was found")
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Which results, and how many."""
+    parser.add_argument(
+        "-n", metavar="N", type=whole_number, help=f"results ({RESULTS}; {RESULTS_ROWS} with json and files)"
+    )
+    parser.add_argument("--all", action="store_true", help=f"all results, {RESULTS_MAX} at most")
     parser.add_argument("-c", "--collection", metavar="NAME", action="append", default=[], help="only in; repeatable")
     parser.add_argument("--min-score", metavar="S", type=float, help="leave out what scores less (0 to 1)")
-    parser.add_argument("--json", action="store_true", help="a JSON array")
-    parser.add_argument("--explain", action="store_true", help="say why each was found")
+
+
+def add_format(parser: argparse.ArgumentParser, names: tuple[str, ...]) -> None:
+    """`--format NAME`, and each name as a flag of its own; the last one counts."""
+
+    def known(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"Unknown --format value {text!r}; there are {', '.join(names)}")
+        return text
+
+    parser.add_argument("--format", metavar="NAME", type=known, default="cli", help=f"{', '.join(names)}")
+    for name in names[1:]:
+        parser.add_argument(f"--{name}", dest="format", action="store_const", const=name, help=f"--format {name}")
 
 
 def top_k(args: argparse.Namespace) -> int:
     """How many results are wanted. Raises QmdError("invalid") above the limit."""
-    wanted: int = args.n or (RESULTS_JSON if args.json else RESULTS)
+    if args.all:
+        return RESULTS_MAX
+    wanted: int = args.n or (RESULTS_ROWS if args.format in _ROWS else RESULTS)
     if wanted > RESULTS_MAX:
         raise QmdError("invalid", f"-n {wanted} is over the limit of {RESULTS_MAX}.")
     return wanted
-
-
-def show(reply: dict[str, Any], args: argparse.Namespace) -> int:
-    """Print an answer in the shape of `ipc.protocol.SearchReply`; returns the exit code, 0 hits or 1 none."""
-    hits = reply["results"]
-    for note in reply["notes"]:
-        streams.say(note)
-    if args.json:
-        from qmd_tui.output import rows
-
-        streams.result(rows.search(hits))
-    elif hits:
-        from qmd_tui.output import hits as output
-        from qmd_tui.output.style import style_of
-
-        streams.result(output.text(hits, style_of(sys.stdout)))
-    elif args.min_score is None:
-        streams.heading("No results found.")
-    else:
-        streams.heading("No results found above minimum score threshold.")
-    if args.explain:
-        from qmd_tui.output.hits import stages
-
-        streams.say(stages(reply["stages"]))
-    return 0 if hits else 1

@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "vsearch": ("ask", "find meaning"),
     "query": ("ask", "find both, fused: the best answer"),
     "get": ("get", "show a document or some of its lines"),
+    "multi-get": ("multi_get", "show many documents, by glob or list"),
+    "ls": ("ls", "what is indexed, by collection or directory"),
     "collection": ("collection", "add, list or remove the directories that are searched"),
     "update": ("update", "index what has changed in the collections"),
     "embed": ("update", "make the vectors that are missing"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ipc.paths import Paths
-from qmd_tui.cli import flags
+from qmd_tui.cli import answer, flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,4 +24,4 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
         explain=args.explain,
         index=args.index,
     )
-    return flags.show(reply, args)
+    return answer.show(reply, args, paths)

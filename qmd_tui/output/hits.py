@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from qmd_tui.output import safe
+from qmd_tui.output import safe, shape
 from qmd_tui.output.style import Style
 
 
@@ -25,10 +25,11 @@ def stages(found: Iterable[dict[str, Any]]) -> str:
 
 
 def _hit(hit: dict[str, Any], style: Style) -> Iterator[str]:
-    address = style.address(safe.line(f"{hit['file']}:{hit['line']}"))
+    address = style.link(style.address(safe.line(f"{hit['file']}:{hit['line']}")), hit.get("link", ""))
     relevance = hit.get("relevance")
     likely = "" if relevance is None else style.dim(f" (relevance {relevance:.0%})")
-    yield f"{address} {style.dim(safe.line(hit['docid']))} {style.percent(hit['score'])}{likely}"
+    docid = style.dim(safe.line(hit["docid"])) + " " if hit["docid"] else ""
+    yield f"{address} {docid}{style.percent(hit['score'])}{likely}"
     yield style.bold(safe.line(hit["title"]))
     if context := hit.get("context"):
         yield style.dim(f"Context: {safe.line(' '.join(context.split()))}")
@@ -38,16 +39,21 @@ def _hit(hit: dict[str, Any], style: Style) -> Iterator[str]:
 
 
 def _snippet(hit: dict[str, Any], style: Style) -> Iterator[str]:
-    """The snippet's lines with their numbers in the file and the matches marked."""
-    snippet = safe.block(hit.get("snippet", "")).rstrip("\n")
-    if not snippet:
+    """The lines of the snippet, or of the whole text, with their numbers in the file and the matches marked."""
+    text, first = shape.content(hit)
+    text = safe.block(text).rstrip("\n")
+    if not text:
         return
-    lines = snippet.split("\n")
-    width = len(str(hit["line"] + len(lines) - 1))
+    lines = text.split("\n")
+    if total := hit.get("total_lines"):
+        before, after = first - 1, max(0, total - (first - 1) - len(lines))
+        yield style.dim(f"@@ -{first},{len(lines)} @@ ({before} before, {after} after)")
+    width = len(str(first + len(lines) - 1))
     start = 0
-    for number, content in enumerate(lines, hit["line"]):
+    matches = () if "body" in hit else hit.get("matches", ())  # they are places in the snippet
+    for number, content in enumerate(lines, first):
         gutter = style.dim(f"{number:>{width + 2}} │")
-        yield f"{gutter} {_marked(content, start, hit.get('matches', ()), style)}".rstrip()
+        yield f"{gutter} {_marked(content, start, matches, style)}".rstrip()
         start += len(content) + 1
 
 

@@ -13,6 +13,8 @@ from qmd_tui.output import safe
 _BAR = 24
 _COLUMNS = 80  # of a terminal that does not say
 _ERASE = "\r\x1b[K"
+# OSC 9;4: terminals that know it show the progress in their tab or the task bar, the others ignore it.
+_TAB = "\x1b]9;4;{state};{percent}\x07"
 
 
 class Progress:
@@ -28,12 +30,14 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._write(_ERASE)
+        self._write(_ERASE + _TAB.format(state=0, percent=0))
 
     def show(self, job: Job) -> None:
         if self._shown:
             columns = os.get_terminal_size(self._stream.fileno()).columns or _COLUMNS
-            self._write(_ERASE + clip(describe(job), columns - 1))
+            known, percent = bool(job.total), 100 * min(job.done, job.total) // (job.total or 1)
+            tab = _TAB.format(state=1 if known else 3, percent=percent)  # 3: under way, nobody knows how far
+            self._write(_ERASE + tab + clip(describe(job), columns - 1))
 
     def _write(self, text: str) -> None:
         if self._shown:

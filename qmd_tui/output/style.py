@@ -36,6 +36,10 @@ class Style:
     def bad(self, text: str) -> str:
         return self._wrap("31", text)
 
+    def link(self, text: str, target: str) -> str:
+        """`text` as a link (OSC 8), where there is a target."""
+        return f"\x1b]8;;{target}\x1b\\{text}\x1b]8;;\x1b\\" if self.colored and target else text
+
     def percent(self, score: float) -> str:
         """A score from 0 to 1 as `87%`."""
         shown = f"{score:.0%}"

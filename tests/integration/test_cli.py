@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.integration.program import QMD, Qmd
+
 pytestmark = pytest.mark.xdist_group("cli")
-QMD = (sys.executable, "-m", "qmd_tui.cli.main")
 FILES = {
     "README.md": "# Test Project\n\nA project for testing.\n",
     "notes/meeting.md": "# Team Meeting\n\nWe agreed on the roadmap for authentication.\n",
@@ -26,39 +25,10 @@ FILES = {
 }
 
 
-class Qmd:
-    """The program, in an installation of its own."""
-
-    def __init__(self, root: Path) -> None:
-        self.fixtures = root / "fixtures"
-        for name, text in FILES.items():
-            path = self.fixtures / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        self.env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("QMD_")},
-            "QMD_HOME": str(root / "home"),
-            "QMD_HTTP_PORT": "0",
-            "QMD_ENGINE": "fake",
-            "PYTHONUTF8": "1",
-        }
-
-    def __call__(self, *argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*QMD, *argv], env=self.env, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    def ok(self, *argv: str, cwd: Path | None = None) -> str:
-        """What it printed, with exit code 0."""
-        done = self(*argv, cwd=cwd)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Qmd]:
     """Nothing is indexed, and no daemon runs."""
-    qmd = Qmd(tmp_path_factory.mktemp("empty"))
+    qmd = Qmd(tmp_path_factory.mktemp("empty"), FILES)
     yield qmd
     assert qmd.ok("stop") == "not running\n", "a command has started the daemon that should not"
 
@@ -66,7 +36,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Qmd]:
 @pytest.fixture(scope="module")
 def qmd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Qmd]:
     """The fixtures are indexed, and the daemon runs."""
-    program = Qmd(tmp_path_factory.mktemp("cli"))
+    program = Qmd(tmp_path_factory.mktemp("cli"), FILES)
     added = program("collection", "add", ".", cwd=program.fixtures)
     assert added.returncode == 0, added.stderr
     assert added.stdout == (
@@ -293,7 +263,7 @@ def test_status_of_a_daemon_that_runs(qmd: Qmd) -> None:
 
 
 def test_a_daemon_that_cannot_start_says_why(tmp_path: Path) -> None:
-    qmd = Qmd(tmp_path)
+    qmd = Qmd(tmp_path, FILES)
     qmd.env["QMD_DEVICE"] = "abacus"
     done = qmd("query", "a")
     assert (done.returncode, done.stdout) == (3, "")
@@ -301,7 +271,7 @@ def test_a_daemon_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 
 def test_server_runs_in_the_foreground_until_it_is_told_to_stop(tmp_path: Path) -> None:
-    qmd = Qmd(tmp_path)
+    qmd = Qmd(tmp_path, FILES)
     with subprocess.Popen([*QMD, "server", "--log-level", "info"], env=qmd.env, stderr=subprocess.PIPE) as server:
         assert server.stderr is not None
         lines = iter(server.stderr.readline, b"")

@@ -13,7 +13,7 @@ from qmd_tui.cli import ask, daemon
 from qmd_tui.cli.parser import Parser
 
 ENDPOINT = Endpoint("ipc://nowhere", "ipc://nowhere", 1, "")
-HIT = {"docid": "#a1b2c3", "file": "qmd://n/a.md", "title": "A", "line": 1, "score": 0.5, "snippet": "a"}
+HIT = {"docid": "#a1b2c3", "file": "qmd://n/a.md", "title": "A", "line": 1, "score": 0.5, "snippet": "a", "context": ""}
 NONE: dict[str, Any] = {"results": [], "stages": [], "notes": []}
 
 

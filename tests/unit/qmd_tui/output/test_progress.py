@@ -37,7 +37,8 @@ def test_one_line_is_rewritten_and_erased_on_a_terminal() -> None:
     written = os.read(main, 10_000).decode()
     os.close(main)
     assert written.count("\r\x1b[K") == 3
-    assert written.endswith("\r\x1b[K")
+    assert written.count("\x1b]9;4;1;50\x07") == 2
+    assert written.endswith("\r\x1b[K\x1b]9;4;0;0\x07")
     assert "12/24" in written
     assert "\n" not in written
 

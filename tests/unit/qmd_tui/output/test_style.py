@@ -16,3 +16,8 @@ def test_the_color_of_a_score(score: float, code: str) -> None:
 
 def test_what_is_no_terminal_gets_no_colors() -> None:
     assert not style_of(io.StringIO()).colored
+
+
+def test_a_link_on_a_terminal_and_plain_text_elsewhere() -> None:
+    assert Style(colored=True).link("a", "file:///a") == "\x1b]8;;file:///a\x1b\\a\x1b]8;;\x1b\\"
+    assert Style(colored=True).link("a", "") == Style().link("a", "file:///a") == "a"
