@@ -120,6 +120,30 @@ class CollectionRemove(IndexRequest, frozen=True, kw_only=True, tag="collection_
     name: str
 
 
+class CollectionRename(IndexRequest, frozen=True, kw_only=True, tag="collection_rename"):
+    name: str
+    new_name: str
+
+
+class CollectionChange(IndexRequest, frozen=True, kw_only=True, tag="collection_change"):
+    """`included`: searches that name no collection have it. `update`: run by a person before it is scanned."""
+
+    name: str
+    included: bool | None = None
+    update: Annotated[str, Meta(max_length=4096)] | None = None
+
+
+class ContextAdd(IndexRequest, frozen=True, kw_only=True, tag="context_add"):
+    """Say what lies at a place: `/` (everywhere), `qmd://collection/path`, or an absolute path in a collection."""
+
+    place: str
+    text: Annotated[str, Meta(min_length=1, max_length=10_000)]
+
+
+class ContextRemove(IndexRequest, frozen=True, kw_only=True, tag="context_remove"):
+    place: str
+
+
 class Update(IndexRequest, frozen=True, kw_only=True, tag="update"):
     """Start the job that scans the collections (all, if none is named) and indexes what changed."""
 
@@ -160,6 +184,10 @@ AnyRequest = (
     | CollectionAdd
     | CollectionList
     | CollectionRemove
+    | CollectionRename
+    | CollectionChange
+    | ContextAdd
+    | ContextRemove
     | Update
     | EmbedIndex
     | JobGet
@@ -224,6 +252,8 @@ class CollectionInfo(Struct, frozen=True, kw_only=True):
     pattern: str
     ignore: list[str] = []
     documents: int = 0
+    contexts: dict[str, str] = {}
+    included: bool = True
 
 
 class Skipped(Struct, frozen=True, kw_only=True):
@@ -376,6 +406,12 @@ class CollectionsReply(Reply, frozen=True, kw_only=True):
     collections: list[CollectionInfo]
 
 
+class PlaceReply(Reply, frozen=True, kw_only=True):
+    """The address of a place, `/` for everywhere."""
+
+    place: str
+
+
 class JobReply(Reply, frozen=True, kw_only=True):
     job: Job
 
@@ -461,6 +497,10 @@ REPLIES: dict[type[Request], type[Reply]] = {
     CollectionAdd: JobReply,
     CollectionList: CollectionsReply,
     CollectionRemove: Done,
+    CollectionRename: Done,
+    CollectionChange: Done,
+    ContextAdd: PlaceReply,
+    ContextRemove: PlaceReply,
     Update: JobReply,
     EmbedIndex: JobReply,
     JobGet: JobReply,

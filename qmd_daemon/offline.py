@@ -44,7 +44,7 @@ def search(
         raise QmdError("invalid", "The query has no `lex:` line.", "`qmd vsearch` and `qmd query` take the others.")
     started = time.perf_counter()
     with _Reading(paths, index) as connection:
-        reading.check_collections(connection, collections)
+        collections = reading.chosen(connection, collections)
         found = _retry(lambda: hits.lexical(_reader(paths, index), parsed, top_k, collections))
         found = [one for one in found if min_score is None or one.score >= min_score]
         results = hits.rows(connection, found, parsed, index, explain=explain)
@@ -123,7 +123,7 @@ def entries(paths: Paths, place: str, *, index: str = DEFAULT_INDEX) -> list[dic
     place = place.partition("?index=")[0]
     collection, _, below = place.removeprefix("qmd:").lstrip("/").partition("/")
     with _Reading(paths, index) as connection:
-        reading.check_collections(connection, [collection])
+        reading.chosen(connection, [collection])
         return listing.entries(connection, collection, below, index)
 
 
@@ -137,6 +137,27 @@ def collections(paths: Paths, *, index: str = DEFAULT_INDEX) -> list[dict[str, A
     """The collections, in the shape of a list of CollectionInfo."""
     found: list[dict[str, Any]] = status(paths, index=index)["collections"]
     return found
+
+
+def contexts(paths: Paths, *, index: str = DEFAULT_INDEX) -> list[tuple[str, str]]:
+    """What is said about places, as (address, sentence): `/` (everywhere) first, then by collection and path."""
+    with _Reading(paths, index) as connection:
+        everywhere = meta.get(connection, "global_context")
+        found = [("/", everywhere)] if everywhere else []
+        for one in documents.collections(connection):
+            said = sorted((prefix.strip("/"), text) for prefix, text in one.contexts.items())
+            found += [(f"qmd://{one.name}/{prefix}".rstrip("/"), text) for prefix, text in said]
+        return found
+
+
+def configured(paths: Paths, *, index: str = DEFAULT_INDEX) -> list[dict[str, Any]]:
+    """The collections as index.yml has them now: name, path, pattern, ignore, contexts, included, update.
+
+    Raises QmdError("invalid") when the file cannot be read.
+    """
+    from qmd_daemon.ingest.index_file import IndexFile
+
+    return [one._asdict() for one in IndexFile(paths.collections_file(index)).collections]
 
 
 def complete(

@@ -6,16 +6,19 @@ import asyncio
 import json
 import os
 import sqlite3
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from ipc.errors import QmdError
 from ipc.paths import Paths
 from ipc.protocol import CollectionInfo
-from qmd_daemon.ingest import scan
+from qmd_daemon.ingest import contexts, scan
 from qmd_daemon.ingest.index_file import Configured, IndexFile
-from qmd_daemon.store import documents, intake, meta
+from qmd_daemon.store import changes, documents, intake, meta
 from qmd_daemon.store.index import Index, Indexes
 
+T = TypeVar("T")
 _NAME_MAX = 64
 # Would be read as something else in `qmd://name/path:12` or in a shell.
 _NOT_IN_NAMES = "/\\:?#*\"'`<>|"
@@ -23,7 +26,7 @@ _CONTENTS_AT_ONCE = 200
 
 
 class Collections:
-    """Adds, lists and removes collections. One change at a time."""
+    """Adds, lists, changes and removes collections, and what is said about them. One change at a time."""
 
     def __init__(self, paths: Paths, indexes: Indexes) -> None:
         self._paths = paths
@@ -46,10 +49,7 @@ class Collections:
         opened = await self._indexes.get(index)
         await self.sync(opened)
         found = await opened.database.read(documents.collections)
-        return [
-            CollectionInfo(name=c.name, path=c.path, pattern=c.pattern, ignore=c.ignore, documents=c.documents)
-            for c in found
-        ]
+        return [CollectionInfo(**one._asdict()) for one in found]
 
     async def remove(self, index: str, name: str) -> None:
         """Forget a collection and remove its documents; the files stay.
@@ -63,6 +63,39 @@ class Collections:
         await remove_orphans(opened)
         await drop_unused(opened)
         await opened.catch_up()
+
+    async def rename(self, index: str, name: str, new_name: str) -> None:
+        """Give a collection another name. Nothing is read or embedded again.
+
+        Raises QmdError: `not_found`, `conflict` when the new name is taken, `invalid` when it is none.
+        """
+        opened = await self._indexes.get(index)
+        async with self._changing:
+            await self._sync(opened)
+            file = await asyncio.to_thread(_rename, self._paths.collections_file(index), name, new_name)
+            await opened.database.write(partial(_move, name=name, new_name=new_name, file=file))
+        await opened.catch_up()
+
+    async def change(self, index: str, name: str, included: bool | None, update: str | None) -> None:
+        """Change whether searches of all collections have it, and what is run before it is scanned.
+
+        Raises QmdError("not_found").
+        """
+        await self._edit(index, lambda file: file.change(name, included=included, update=update))
+
+    async def set_context(self, index: str, place: str, text: str) -> str:
+        """Say what lies at a place, or ("") take it back; its address.
+
+        Raises QmdError: `not_found` for a place in no collection, and when there is nothing to take back.
+        """
+        return await self._edit(index, partial(contexts.put, place=place, text=text))
+
+    async def _edit(self, index: str, edit: Callable[[IndexFile], T]) -> T:
+        opened = await self._indexes.get(index)
+        async with self._changing:
+            result = await asyncio.to_thread(_edited, self._paths.collections_file(index), edit)
+            await self._sync(opened)
+            return result
 
     async def sync(self, index: Index) -> None:
         """Copy index.yml into the index. Raises QmdError("invalid") when it cannot be read."""
@@ -131,12 +164,24 @@ def _check_new(there: list[Configured], name: str, place: str, mask: str) -> Non
 
 
 def _remove(file_path: str, name: str) -> None:
+    _edited(file_path, lambda file: file.remove(name))
+
+
+def _rename(file_path: str, name: str, new_name: str) -> IndexFile:
     file = IndexFile(file_path)
-    if name not in [collection.name for collection in file.collections]:
-        known = ", ".join(collection.name for collection in file.collections)
-        raise QmdError("not_found", f"Collection not found: {name}.", f"There are: {known}." if known else "")
-    file.remove(name)
+    file.named(name)
+    if any(other.name == new_name for other in file.collections):
+        raise QmdError("conflict", f"Collection name already exists: {new_name}.", "Choose another one.")
+    file.rename(name, _checked(new_name))
     file.save()
+    return file
+
+
+def _edited(file_path: str, edit: Callable[[IndexFile], T]) -> T:
+    file = IndexFile(file_path)
+    result = edit(file)
+    file.save()
+    return result
 
 
 def _checked(name: str) -> str:
@@ -165,8 +210,8 @@ def _encodes(path: str) -> bool:
 
 def _in_step(connection: sqlite3.Connection, file: IndexFile) -> bool:
     there = {collection.name: collection[:-1] for collection in documents.collections(connection)}
-    wanted = {collection.name: tuple(collection) for collection in file.collections}
-    return there == wanted and meta.get(connection, "global_context") == file.global_context
+    wanted = {collection.name: collection[:-1] for collection in file.collections}
+    return there == wanted and all(meta.get(connection, key) == value for key, value in _facts(file).items())
 
 
 def _copy(connection: sqlite3.Connection, file: IndexFile) -> None:
@@ -179,4 +224,17 @@ def _copy(connection: sqlite3.Connection, file: IndexFile) -> None:
             for c in file.collections
         ],
     )
-    meta.put(connection, "global_context", file.global_context)
+    for key, value in _facts(file).items():
+        meta.put(connection, key, value)
+
+
+def _facts(file: IndexFile) -> dict[str, str]:
+    """What holds for all collections."""
+    return {"global_context": file.global_context, "editor_uri": file.editor_uri}
+
+
+def _move(connection: sqlite3.Connection, name: str, new_name: str, file: IndexFile) -> None:
+    """The documents of one collection become the other's; what is derived from them learns of it."""
+    rows = connection.execute("UPDATE documents SET collection = ? WHERE collection = ? RETURNING id", (new_name, name))
+    changes.append(connection, "document", [row[0] for row in rows], removed=False)
+    _copy(connection, file)

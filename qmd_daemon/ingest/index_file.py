@@ -1,16 +1,18 @@
 """index.yml, in the format of tobi/qmd: read, changed and written back with its comments and what we do not know.
 
     global_context: what holds everywhere
+    editor_uri: "idea://open?file={path}&line={line}"
     collections:
       notes:
         path: ~/notes
         pattern: "**/*.md"
         ignore: ["drafts/**"]
         includeByDefault: true
+        update: git pull --ff-only
         context:
           /journal: what lies below it
 
-`update:` hooks are kept, and not run.
+The `update:` hooks are the command line's to run; the daemon has no shell.
 """
 
 from __future__ import annotations
@@ -27,9 +29,15 @@ from ipc.errors import QmdError
 from ipc.paths import private_dir
 from qmd_daemon.ingest.scan import DEFAULT_MASK
 
+# The first is ours; tobi/qmd takes the others, too.
+_EDITOR_URI = ("editor_uri", "editor_uri_template", "editorUri", "editor-uri")
+
 
 class Configured(NamedTuple):
-    """A collection as index.yml has it; `path` is absolute, `contexts` maps a prefix to a sentence."""
+    """A collection as index.yml has it; `path` is absolute, `contexts` maps a prefix to a sentence.
+
+    `update` is the command that a person runs before it is scanned.
+    """
 
     name: str
     path: str
@@ -37,6 +45,7 @@ class Configured(NamedTuple):
     ignore: list[str]
     contexts: dict[str, str]
     included: bool
+    update: str = ""
 
 
 class IndexFile:
@@ -49,8 +58,20 @@ class IndexFile:
         self._yaml.width = 4096  # long contexts stay on their line
         self._yaml.preserve_quotes = True
         self._root = self._read()
+        self._load()
+
+    def _load(self) -> None:
         self.global_context = _text(self._root.get("global_context"))
+        self.editor_uri = next((_text(self._root[key]) for key in _EDITOR_URI if self._root.get(key)), "")
         self.collections = [self._collection(name, found) for name, found in self._entries().items()]
+
+    def named(self, name: str) -> Configured:
+        """The collection of that name. Raises QmdError("not_found") that lists those there are."""
+        for collection in self.collections:
+            if collection.name == name:
+                return collection
+        known = ", ".join(collection.name for collection in self.collections)
+        raise QmdError("not_found", f"Collection not found: {name}.", f"There are: {known}." if known else "")
 
     def add(self, name: str, path: str, pattern: str) -> None:
         """Add a collection behind the others."""
@@ -64,11 +85,49 @@ class IndexFile:
         self.collections.append(self._collection(name, entry))
 
     def remove(self, name: str) -> None:
-        """Remove a collection. Raises KeyError when there is none of that name."""
+        """Remove a collection. Raises QmdError("not_found")."""
         entries = self._entries()
-        key = next(key for key in [*entries, name] if str(key) == name)
-        del entries[key]
-        self.collections = [collection for collection in self.collections if collection.name != name]
+        del entries[self._key(name)]
+        self._load()
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a collection another name, in its place and with its comments. Raises QmdError("not_found")."""
+        entries = self._entries()
+        key = self._key(name)
+        comment = entries.ca.items.pop(key, None)
+        place = list(entries).index(key)
+        entries.insert(place, new_name, entries.pop(key))
+        if comment is not None:
+            entries.ca.items[new_name] = comment
+        self._load()
+
+    def change(self, name: str, *, included: bool | None = None, update: str | None = None) -> None:
+        """Change a collection; None leaves a setting as it is, "" removes the command."""
+        entry = self._entries()[self._key(name)]
+        if included is not None:
+            entry["includeByDefault"] = included
+        if update:
+            entry["update"] = update
+        elif update is not None:
+            entry.pop("update", None)
+        self._load()
+
+    def set_context(self, name: str | None, prefix: str, text: str) -> bool:
+        """Say what lies below `/prefix` of a collection, or (None) what holds everywhere; "" takes it back.
+
+        False when there was nothing to take back.
+        """
+        node, key = (self._root, "global_context") if name is None else self._contexts(name, prefix)
+        if not text and not _text(node.get(key)):
+            return False
+        if text:
+            node[key] = text
+        else:
+            del node[key]
+        if name is not None and not node:
+            self._entries()[self._key(name)].pop("context", None)
+        self._load()
+        return True
 
     def save(self) -> None:
         """Replace the file at once, also where it is a link."""
@@ -86,6 +145,21 @@ class IndexFile:
             os.replace(temporary, place)
         except OSError as error:
             raise QmdError("unavailable", f"Cannot write {place}: {error.strerror}.") from None
+
+    def _key(self, name: str) -> Any:
+        """The key as YAML has it: a name may be a number there."""
+        self.named(name)
+        return next(key for key in self._entries() if str(key) == name)
+
+    def _contexts(self, name: str, prefix: str) -> tuple[CommentedMap, Any]:
+        """The map of a collection's contexts, and the key that means this prefix in it."""
+        entry = self._entries()[self._key(name)]
+        there = entry.get("context")
+        if not isinstance(there, CommentedMap):
+            entry["context"] = CommentedMap({"/": there} if there else {})
+        contexts = entry["context"]
+        same = (key for key in contexts if str(key).strip("/") == prefix)
+        return contexts, next(same, f"/{prefix}")
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -132,6 +206,7 @@ class IndexFile:
             [str(pattern) for pattern in (ignore if isinstance(ignore, list) else [ignore])],
             {str(prefix): _text(value) for prefix, value in (contexts or {}).items() if _text(value)},
             entry.get("includeByDefault") is not False,
+            _text(entry.get("update")).strip(),
         )
 
     def _invalid(self, what: str, line: int) -> QmdError:

@@ -44,7 +44,8 @@ class Searcher:
         """
         parsed = syntax.parse(request.query)
         index = await self._indexes.get(request.index)
-        await index.database.read(partial(reading.check_collections, names=request.collections))
+        chosen = await index.database.read(partial(reading.chosen, names=request.collections))
+        request = msgspec.structs.replace(request, collections=chosen)
         asked = _Asked(request, parsed, index, self._meaning, priority)
         match request:
             case Search():

@@ -17,9 +17,13 @@ from ipc.protocol import (
     AnyRequest,
     ClientClass,
     CollectionAdd,
+    CollectionChange,
     CollectionList,
     CollectionRemove,
+    CollectionRename,
     CollectionsReply,
+    ContextAdd,
+    ContextRemove,
     DocumentReply,
     Done,
     Embed,
@@ -33,6 +37,7 @@ from ipc.protocol import (
     JobList,
     JobReply,
     JobsReply,
+    PlaceReply,
     Query,
     Reply,
     Search,
@@ -80,7 +85,7 @@ class Handlers:
         self._searcher = searcher
         self._gpu = gpu
 
-    async def handle(self, request: AnyRequest, emit: Emit) -> Answer:
+    async def handle(self, request: AnyRequest, emit: Emit) -> Answer:  # noqa: PLR0911 - one for each kind of request
         """Do what is asked. `emit` takes the replies of a stream that come before the last."""
         match request:
             case Search() | VSearch() | Query():
@@ -92,8 +97,10 @@ class Handlers:
                 return Answer(await self._get(request))
             case Status():
                 return Answer(await self._status(request))
-            case CollectionAdd() | CollectionList() | CollectionRemove():
+            case CollectionAdd() | CollectionList() | CollectionRemove() | CollectionRename() | CollectionChange():
                 return Answer(await self._collection(request))
+            case ContextAdd() | ContextRemove():
+                return Answer(await self._context(request))
             case _:
                 return Answer(await self._job(request, emit))
 
@@ -138,7 +145,9 @@ class Handlers:
             gpu=self._gpu(),
         )
 
-    async def _collection(self, request: CollectionAdd | CollectionList | CollectionRemove) -> Reply:
+    async def _collection(
+        self, request: CollectionAdd | CollectionList | CollectionRemove | CollectionRename | CollectionChange
+    ) -> Reply:
         match request:
             case CollectionAdd():
                 name = await self._collections.add(request.index, request.path, request.name, request.mask)
@@ -147,7 +156,15 @@ class Handlers:
                 return CollectionsReply(collections=await self._collections.list(request.index))
             case CollectionRemove():
                 await self._collections.remove(request.index, request.name)
-                return Done()
+            case CollectionRename():
+                await self._collections.rename(request.index, request.name, request.new_name)
+            case CollectionChange():
+                await self._collections.change(request.index, request.name, request.included, request.update)
+        return Done()
+
+    async def _context(self, request: ContextAdd | ContextRemove) -> Reply:
+        text = request.text if isinstance(request, ContextAdd) else ""
+        return PlaceReply(place=await self._collections.set_context(request.index, request.place, text))
 
     async def _job(self, request: AnyRequest, emit: Emit) -> Reply:
         match request:

@@ -151,10 +151,7 @@ class Index:
             "vectors": chunks.vectors(connection),
             "pending": chunks.pending_documents(connection),
             "updated_at": float(meta.get(connection, intake.UPDATED, "0")),
-            "collections": [
-                CollectionInfo(name=c.name, path=c.path, pattern=c.pattern, ignore=c.ignore, documents=c.documents)
-                for c in collections
-            ],
+            "collections": [CollectionInfo(**one._asdict()) for one in collections],
         }
 
 

@@ -54,31 +54,31 @@ def summary(connection: sqlite3.Connection, index: str, directory: str) -> dict[
         "pending": chunks.pending_documents(connection),
         "size_bytes": _size_bytes(directory),
         "updated_at": float(meta.get(connection, intake.UPDATED, "0")),
-        "collections": [
-            {
-                "name": one.name,
-                "path": one.path,
-                "pattern": one.pattern,
-                "ignore": one.ignore,
-                "documents": one.documents,
-            }
-            for one in documents.collections(connection)
-        ],
+        "collections": [one._asdict() for one in documents.collections(connection)],
     }
 
 
-def check_collections(connection: sqlite3.Connection, names: Sequence[str]) -> None:
-    """Raise QmdError("not_found"), with the nearest name, for one that is no collection."""
-    if not names:
-        return
-    known = {row[0] for row in connection.execute("SELECT name FROM collections")}
+def chosen(connection: sqlite3.Connection, names: Sequence[str]) -> list[str]:
+    """The collections to search: those named, else those included by default; [] means all.
+
+    Raises QmdError("not_found"), with the nearest name, for one that is no collection, and when none is included.
+    """
+    included = dict(connection.execute("SELECT name, included FROM collections").fetchall())
     for name in names:
-        if name not in known:
+        if name not in included:
             from difflib import get_close_matches
 
-            near = get_close_matches(name, known, n=1) or sorted(known)[:5]
+            near = get_close_matches(name, included, n=1) or sorted(included)[:5]
             hint = f"Did you mean {', '.join(near)}?" if near else "Add a directory: `qmd collection add PATH`."
             raise QmdError("not_found", f"Collection not found: {name}.", hint)
+    if names or all(included.values()):
+        return list(names)
+    found = [name for name, wanted in included.items() if wanted]
+    if not found:
+        raise QmdError(
+            "not_found", "No collection is searched by default.", "Name one with -c, or `qmd collection include` it."
+        )
+    return found
 
 
 def _size_bytes(directory: str) -> int:

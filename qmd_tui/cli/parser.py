@@ -40,6 +40,18 @@ class Parser(argparse.ArgumentParser):
         """What argparse itself finds wrong: a missing argument, a value of the wrong kind."""
         raise QmdError("invalid", f"{self._name()}: {message}.", self.format_usage().strip())
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """argparse's own sentence lists what there is; ours says what was probably meant."""
+        if action.choices is None or value in action.choices:
+            return
+        import difflib
+
+        known = list(map(str, action.choices))
+        near = difflib.get_close_matches(str(value), known, n=1)
+        what = "Unknown subcommand" if action.dest == "action" else f"{action.option_strings[0]}: there is no"
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+        raise QmdError("invalid", f"{self._name()}: {what} {value!r}.", hint)
+
     def _name(self) -> str:
         return self.prog.removeprefix("qmd ")
 

@@ -1,4 +1,4 @@
-"""What `qmd ls` shows: collections, or documents with their sizes and dates."""
+"""Lists of places: collections, documents with their sizes and dates, contexts."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def documents(found: Sequence[dict[str, Any]], style: Style) -> str:
         f"{style.dim(safe.line(each['docid']))}  {style.address(safe.line(each['file']))}"
         for each in found
     )
+
+
+def contexts(found: Sequence[tuple[str, str]], style: Style) -> str:
+    """An address and the sentence about it, each on its line."""
+    return "\n".join(f"{style.address(safe.line(place))}\n  {safe.line(text)}" for place, text in found)
 
 
 def _files(count: int) -> str:

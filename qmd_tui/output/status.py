@@ -22,11 +22,27 @@ def collections(found: Sequence[dict[str, Any]], style: Style) -> str:
     """A CollectionInfo takes two lines, and a third where it ignores something."""
     lines = []
     for each in found:
-        lines.append(f"{style.bold(safe.line(each['name']))}  {_count(each['documents'], 'document')}")
+        excluded = "" if each.get("included", True) else style.dim("  excluded")
+        lines.append(f"{style.bold(safe.line(each['name']))}  {_count(each['documents'], 'document')}{excluded}")
         lines.append(style.dim(f"  {safe.line(each['path'])}  {safe.line(each['pattern'])}"))
         if each.get("ignore"):
             lines.append(style.dim(f"  Ignore: {safe.line(', '.join(each['ignore']))}"))
     return "\n".join(lines)
+
+
+def collection(one: dict[str, Any], style: Style) -> str:
+    """All about a collection, as index.yml has it, with the number of its `documents`."""
+    facts = [
+        ("Collection", one["name"]),
+        ("Path", one["path"]),
+        ("Pattern", one["pattern"]),
+        ("Documents", f"{one['documents']:,}"),
+        ("Ignore", ", ".join(one["ignore"])),
+        ("Included", "in all searches" if one["included"] else "only where it is named: -c"),
+        ("Update", one["update"]),
+        *(("Context", f"{prefix}  {text}") for prefix, text in one["contexts"].items()),
+    ]
+    return "\n".join(f"{style.bold(f'{label:<{_LABEL}}')}{safe.line(fact)}" for label, fact in facts if fact)
 
 
 def size(size_bytes: float) -> str:
