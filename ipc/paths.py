@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ipc import project
 from ipc.errors import QmdError
 
 HTTP_HOST = "127.0.0.1"
@@ -100,10 +101,15 @@ class Paths(NamedTuple):
         return os.path.join(self.data, "models")
 
     def collections_file(self, index: str = DEFAULT_INDEX) -> str:
+        """The index.yml. `index` is a name, or the path of a project's own index (`ipc.project`)."""
+        if project.is_local(index):
+            return project.config_file(project.check(index))
         return os.path.join(self.config, f"{check_index_name(index)}.yml")
 
     def index_dir(self, index: str = DEFAULT_INDEX) -> str:
         """Holds `index.sqlite` (the truth), `lexical/` and `vectors/` (derived from it)."""
+        if project.is_local(index):
+            return project.check(index)
         return os.path.join(self.data, "indexes", check_index_name(index))
 
     def database(self, index: str = DEFAULT_INDEX) -> str:

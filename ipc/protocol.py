@@ -151,9 +151,15 @@ class Update(IndexRequest, frozen=True, kw_only=True, tag="update"):
 
 
 class EmbedIndex(IndexRequest, frozen=True, kw_only=True, tag="embed_index"):
-    """Start the job that makes the vectors that are missing (all of them with `force`)."""
+    """Start the job that makes the vectors that are missing (all of them with `force`), of all collections if none is
+    named."""
 
     force: bool = False
+    collections: list[str] = []
+
+
+class Cleanup(IndexRequest, frozen=True, kw_only=True, tag="cleanup"):
+    """Start the job that takes away what nobody needs any more, and compacts the index."""
 
 
 class JobGet(Request, frozen=True, kw_only=True, tag="job"):
@@ -190,6 +196,7 @@ AnyRequest = (
     | ContextRemove
     | Update
     | EmbedIndex
+    | Cleanup
     | JobGet
     | JobList
     | JobCancel
@@ -270,11 +277,12 @@ class Job(Struct, frozen=True, kw_only=True):
     """A snapshot of a job. `total` is 0 until it is known. Times are seconds since the epoch.
 
     `counts` of an update: new, updated, unchanged, removed, skipped. Of an embed: documents, chunks.
+    Of a cleanup: removed_documents, removed_contents, removed_chunks, freed_bytes.
     `skipped` names the first hundred; the count is whole.
     """
 
     id: str
-    kind: Literal["update", "embed", "add"]
+    kind: Literal["update", "embed", "add", "cleanup"]
     index: str
     state: JobState
     phase: str = ""
@@ -503,6 +511,7 @@ REPLIES: dict[type[Request], type[Reply]] = {
     ContextRemove: PlaceReply,
     Update: JobReply,
     EmbedIndex: JobReply,
+    Cleanup: JobReply,
     JobGet: JobReply,
     JobList: JobsReply,
     JobCancel: JobReply,

@@ -160,6 +160,51 @@ def configured(paths: Paths, *, index: str = DEFAULT_INDEX) -> list[dict[str, An
     return [one._asdict() for one in IndexFile(paths.collections_file(index)).collections]
 
 
+def asked_for(paths: Paths, *, index: str) -> dict[str, Any]:
+    """What a project's index.yml asks for: hooks, outside, editor_uri; and whether that is `allowed`."""
+    from qmd_daemon.ingest import trust
+    from qmd_daemon.ingest.index_file import IndexFile
+
+    file = IndexFile(paths.collections_file(index))
+    return {**trust.gated(file)._asdict(), "allowed": trust.allows(paths, file)}
+
+
+def grant_trust(paths: Paths, *, index: str) -> None:
+    """Remember that the person allows what a project's index.yml asks for now."""
+    from qmd_daemon.ingest import trust
+    from qmd_daemon.ingest.index_file import IndexFile
+
+    trust.grant(paths, IndexFile(paths.collections_file(index)))
+
+
+def revoke_trust(paths: Paths, *, index: str) -> bool:
+    """Forget what was allowed to a project; False when nothing was."""
+    from qmd_daemon.ingest import trust
+
+    return trust.revoke(paths, paths.collections_file(index))
+
+
+def trusted(paths: Paths) -> list[tuple[str, str]]:
+    """The index.yml files that are trusted, and whether they are as they were: trusted, changed or gone."""
+    from qmd_daemon.ingest import trust
+    from qmd_daemon.ingest.index_file import IndexFile
+
+    def state(path: str) -> str:
+        if not os.path.exists(path):
+            return "gone"
+        return "trusted" if trust.allows(paths, IndexFile(path)) else "changed since: not trusted"
+
+    return [(path, state(path)) for path in trust.granted(paths)]
+
+
+def waste(paths: Paths, *, index: str = DEFAULT_INDEX) -> dict[str, int]:
+    """What a cleanup would take away: documents, contents, chunks."""
+    from qmd_daemon.store import waste as unneeded
+
+    with _Reading(paths, index) as connection:
+        return unneeded.count(connection)
+
+
 def complete(
     paths: Paths, hits: Sequence[dict[str, Any]], *, bodies: bool = False, index: str = DEFAULT_INDEX
 ) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from ipc.errors import QmdError
 from ipc.paths import Paths
 from ipc.protocol import CollectionInfo
-from qmd_daemon.ingest import contexts, scan
+from qmd_daemon.ingest import contexts, scan, trust
 from qmd_daemon.ingest.index_file import Configured, IndexFile
 from qmd_daemon.store import changes, documents, intake, meta
 from qmd_daemon.store.index import Index, Indexes
@@ -37,12 +37,9 @@ class Collections:
         """Remember a directory; the name it has got. `path` is absolute or begins with `~`.
 
         Raises QmdError: `not_found` and `invalid` for the path or the name, `conflict` when the name is taken or the
-        same path is there with the same mask.
+        same path is there with the same mask, `forbidden` for one outside a project that is not trusted.
         """
-        async with self._changing:
-            added = await asyncio.to_thread(_add, self._paths.collections_file(index), path, name, mask)
-            await self._sync(await self._indexes.get(index))
-            return added
+        return await self._edit(index, partial(_add, paths=self._paths, path=path, name=name, mask=mask))
 
     async def list(self, index: str) -> list[CollectionInfo]:
         """The collections as index.yml has them now, with the documents that the index has of each."""
@@ -57,9 +54,7 @@ class Collections:
         Raises QmdError("not_found") when there is none of that name.
         """
         opened = await self._indexes.get(index)
-        async with self._changing:
-            await asyncio.to_thread(_remove, self._paths.collections_file(index), name)
-            await self._sync(opened)
+        await self._edit(index, lambda file: file.remove(name))
         await remove_orphans(opened)
         await drop_unused(opened)
         await opened.catch_up()
@@ -72,7 +67,8 @@ class Collections:
         opened = await self._indexes.get(index)
         async with self._changing:
             await self._sync(opened)
-            file = await asyncio.to_thread(_rename, self._paths.collections_file(index), name, new_name)
+            await asyncio.to_thread(self._edited, index, partial(_rename, name=name, new_name=new_name))
+            file = await asyncio.to_thread(self._read, index)
             await opened.database.write(partial(_move, name=name, new_name=new_name, file=file))
         await opened.catch_up()
 
@@ -93,9 +89,22 @@ class Collections:
     async def _edit(self, index: str, edit: Callable[[IndexFile], T]) -> T:
         opened = await self._indexes.get(index)
         async with self._changing:
-            result = await asyncio.to_thread(_edited, self._paths.collections_file(index), edit)
+            result = await asyncio.to_thread(self._edited, index, edit)
             await self._sync(opened)
             return result
+
+    def _edited(self, index: str, edit: Callable[[IndexFile], T]) -> T:
+        """Change the file and save it. What the person asks us to write is allowed, if what was there before is."""
+        file = IndexFile(self._paths.collections_file(index))
+        allowed = trust.allows(self._paths, file)
+        result = edit(file)
+        file.save()
+        if allowed:
+            trust.grant(self._paths, file)
+        return result
+
+    def _read(self, index: str) -> IndexFile:
+        return trust.restrict(self._paths, IndexFile(self._paths.collections_file(index)))
 
     async def sync(self, index: Index) -> None:
         """Copy index.yml into the index. Raises QmdError("invalid") when it cannot be read."""
@@ -103,7 +112,7 @@ class Collections:
             await self._sync(index)
 
     async def _sync(self, index: Index) -> None:
-        file = await asyncio.to_thread(IndexFile, self._paths.collections_file(index.name))
+        file = await asyncio.to_thread(self._read, index.name)
         if not await index.database.read(partial(_in_step, file=file)):
             await index.database.write(partial(_copy, file=file))
 
@@ -124,7 +133,7 @@ async def drop_unused(index: Index) -> None:
         await index.database.write(partial(intake.drop, hashes=unused[start : start + _CONTENTS_AT_ONCE]))
 
 
-def _add(file_path: str, path: str, name: str, mask: str) -> str:
+def _add(file: IndexFile, paths: Paths, path: str, name: str, mask: str) -> str:
     expanded = os.path.expanduser(path)
     if not os.path.isabs(expanded):
         raise QmdError("invalid", f"Collection path is not absolute: {path!r}.", "Give it from the root, or from `~`.")
@@ -142,12 +151,14 @@ def _add(file_path: str, path: str, name: str, mask: str) -> str:
         )
     if not _encodes(place):
         raise QmdError("invalid", f"Collection path is not UTF-8: {os.fsencode(place)!r}.", "Rename the directory.")
-    file = IndexFile(file_path)
     mask = mask.strip() or scan.DEFAULT_MASK
     name = _checked(name) if name else _default_name(place)
     _check_new(file.collections, name, place, mask)
+    allowed = trust.allows(paths, file)
     file.add(name, place, mask)
-    file.save()
+    if not allowed and name in trust.gated(file).outside:
+        hint = "`qmd trust` shows what else its index.yml asks for, and allows it."
+        raise QmdError("forbidden", f"{place} is outside a project that is not trusted.", hint)
     return name
 
 
@@ -163,25 +174,11 @@ def _check_new(there: list[Configured], name: str, place: str, mask: str) -> Non
         raise QmdError("conflict", f"There is a collection {name!r} already.", "Choose another name with `--name`.")
 
 
-def _remove(file_path: str, name: str) -> None:
-    _edited(file_path, lambda file: file.remove(name))
-
-
-def _rename(file_path: str, name: str, new_name: str) -> IndexFile:
-    file = IndexFile(file_path)
+def _rename(file: IndexFile, name: str, new_name: str) -> None:
     file.named(name)
     if any(other.name == new_name for other in file.collections):
         raise QmdError("conflict", f"Collection name already exists: {new_name}.", "Choose another one.")
     file.rename(name, _checked(new_name))
-    file.save()
-    return file
-
-
-def _edited(file_path: str, edit: Callable[[IndexFile], T]) -> T:
-    file = IndexFile(file_path)
-    result = edit(file)
-    file.save()
-    return result
 
 
 def _checked(name: str) -> str:

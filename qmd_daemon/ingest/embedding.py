@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, NamedTuple, Protocol
 
@@ -20,7 +20,7 @@ from ipc.errors import QmdError
 from qmd_daemon.engine.model import ModelInfo, Priority
 from qmd_daemon.ingest.chunk import Chunker, Cut
 from qmd_daemon.ingest.progress import Progress
-from qmd_daemon.store import chunks
+from qmd_daemon.store import chunks, reading
 from qmd_daemon.store.index import Index
 
 # Texts sent to the worker at once. Two lanes: while one stores, the worker has the other's.
@@ -55,11 +55,15 @@ class _Content(NamedTuple):
     cuts: list[Cut]
 
 
-async def embed(index: Index, engine: Embedder, progress: Progress, *, force: bool = False) -> None:
+async def embed(
+    index: Index, engine: Embedder, progress: Progress, *, force: bool = False, collections: Sequence[str] = ()
+) -> None:
     """Chunk and embed the contents that are not yet done with the model in use, or (`force`) all of them.
 
-    Raises QmdError("no_model") when there is none, and what the engine raises.
+    Those of all collections, if none is named. Raises QmdError: no_model when there is none, not_found for a name that
+    is no collection, and what the engine raises.
     """
+    await index.database.read(partial(reading.chosen, names=collections))
     model = engine.model()
     if model is None:
         raise QmdError("no_model", "There is no embedding model.", "`qmd check --download` gets one.")
@@ -69,17 +73,21 @@ async def embed(index: Index, engine: Embedder, progress: Progress, *, force: bo
         partial(chunks.activate, fingerprint=fingerprint, model=model.name, dimension=model.dimension)
     )
     await index.catch_up(save=False)  # from now on this space is searched, and no other
-    while force and await index.database.write(partial(chunks.forget, space=space.id, limit=_FORGET_AT_ONCE)):
+    while force and await index.database.write(_forget(space.id, collections)):
         pass
     progress.count("documents", 0)
     progress.count("chunks", 0)
-    while hashes := await index.database.read(partial(chunks.pending, space=space.id)):
+    while hashes := await index.database.read(partial(chunks.pending, space=space.id, collections=collections)):
         progress.begin("embed", len(hashes))
         await _Embedding(index, engine, progress, chunker=chunker, space=space, hashes=hashes).run()
     for other in await index.database.read(chunks.others):
-        while await index.database.write(partial(chunks.forget, space=other, limit=_FORGET_AT_ONCE)):
+        while await index.database.write(_forget(other)):
             pass
     await index.catch_up()
+
+
+def _forget(space: int, collections: Sequence[str] = ()) -> Callable[[sqlite3.Connection], bool]:
+    return partial(chunks.forget, space=space, limit=_FORGET_AT_ONCE, collections=collections)
 
 
 class _Embedding:

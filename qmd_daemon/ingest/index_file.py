@@ -12,7 +12,8 @@
         context:
           /journal: what lies below it
 
-The `update:` hooks are the command line's to run; the daemon has no shell.
+The `update:` hooks are the command line's to run; the daemon has no shell. Relative paths begin at the file's
+directory; those of a project's own file, at the project.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from ipc import project
 from ipc.errors import QmdError
 from ipc.paths import private_dir
 from qmd_daemon.ingest.scan import DEFAULT_MASK
@@ -54,6 +56,9 @@ class IndexFile:
     def __init__(self, path: str) -> None:
         """Read the file; a missing one is empty. Raises QmdError("invalid") that names the file and the line."""
         self.path = path
+        folder = os.path.dirname(os.path.abspath(path))
+        self.project = os.path.dirname(folder) if os.path.basename(folder) == project.LOCAL else None
+        self._base = self.project or folder
         self._yaml = YAML(typ="rt")
         self._yaml.width = 4096  # long contexts stay on their line
         self._yaml.preserve_quotes = True
@@ -78,11 +83,17 @@ class IndexFile:
         entries = self._entries()
         if not entries:
             entries = self._root["collections"] = CommentedMap()  # a `{}` would make everything in it one line
-        entry = CommentedMap(path=path)
+        entry = CommentedMap(path=self._portable(path))
         if pattern != DEFAULT_MASK:
             entry["pattern"] = pattern
         entries[name] = entry
         self.collections.append(self._collection(name, entry))
+
+    def _portable(self, path: str) -> str:
+        """A path inside the project is written relative to it: the project may move, or be somebody else's copy."""
+        if self.project is None or not f"{path}/".startswith(self.project.rstrip("/") + "/"):
+            return path
+        return os.path.relpath(path, self.project)
 
     def remove(self, name: str) -> None:
         """Remove a collection. Raises QmdError("not_found")."""
@@ -201,7 +212,7 @@ class IndexFile:
         ignore = entry.get("ignore") or []
         return Configured(
             name,
-            os.path.abspath(os.path.expanduser(_text(entry["path"]))),
+            os.path.normpath(os.path.join(self._base, os.path.expanduser(_text(entry["path"])))),
             _text(entry.get("pattern")) or DEFAULT_MASK,
             [str(pattern) for pattern in (ignore if isinstance(ignore, list) else [ignore])],
             {str(prefix): _text(value) for prefix, value in (contexts or {}).items() if _text(value)},

@@ -17,13 +17,14 @@ from ipc.errors import QmdError
 from ipc.paths import Paths
 from ipc.protocol import ErrorBody, Job, JobEvent, JobState, Publish
 from qmd_daemon.config import IngestConfig
+from qmd_daemon.ingest.cleanup import cleanup
 from qmd_daemon.ingest.collections import Collections
 from qmd_daemon.ingest.embedding import Embedder, embed
 from qmd_daemon.ingest.indexer import update
 from qmd_daemon.ingest.progress import Progress
 from qmd_daemon.store.index import Indexes
 
-Kind: TypeAlias = Literal["update", "embed", "add"]
+Kind: TypeAlias = Literal["update", "embed", "add", "cleanup"]
 _KEPT = 50
 # Progress is told at most so often.
 _TELL_S = 0.1
@@ -139,8 +140,8 @@ class Jobs:
     def start(self, kind: Kind, index: str, **options: Any) -> Job:
         """Queue a job; one that is queued already for the same is joined.
 
-        Options: `collections` of an update or add (none: all), `force` of an embed. Raises QmdError("unavailable")
-        while the daemon stops.
+        Options: `collections` of an update, add or embed (none: all), `force` of an embed.
+        Raises QmdError("unavailable") while the daemon stops.
         """
         if self._closing:
             raise QmdError("unavailable", "The daemon is stopping.", "Try again when it is back.")
@@ -211,8 +212,11 @@ class Jobs:
         if record.kind in {"update", "add"}:
             await self._collections.sync(index)
             await update(index, record.options.get("collections", ()), self._config.max_file_bytes, progress)
+        if record.kind == "cleanup":
+            await self._collections.sync(index)
+            await cleanup(index, progress)
         if record.kind == "embed":
-            await embed(index, self._engine, progress, force=record.options.get("force", False))
+            await embed(index, self._engine, progress, **record.options)
         elif record.kind == "add":
             if self._engine.model() is None:
                 progress.begin("no vectors: there is no embedding model")

@@ -15,6 +15,7 @@ from ipc.protocol import (
     MAX_TEXTS,
     PROTOCOL_VERSION,
     AnyRequest,
+    Cleanup,
     ClientClass,
     CollectionAdd,
     CollectionChange,
@@ -171,7 +172,9 @@ class Handlers:
             case Update():
                 job = self._jobs.start("update", request.index, collections=request.collections)
             case EmbedIndex():
-                job = self._jobs.start("embed", request.index, force=request.force)
+                job = self._jobs.start("embed", request.index, force=request.force, collections=request.collections)
+            case Cleanup():
+                job = self._jobs.start("cleanup", request.index)
             case JobGet() if request.stream:
                 job = await self._watch(request.job, emit)
             case JobGet():

@@ -112,13 +112,17 @@ def vectors(connection: sqlite3.Connection) -> int:
     return int(connection.execute(query, (meta.get(connection, _ACTIVE, "0"),)).fetchone()[0])
 
 
-def pending(connection: sqlite3.Connection, space: int, limit: int = -1) -> list[str]:
-    """The contents of documents that are not yet done in a space, in the order of the documents; -1 means all."""
+def pending(connection: sqlite3.Connection, space: int, limit: int = -1, collections: Sequence[str] = ()) -> list[str]:
+    """The contents of documents that are not yet done in a space, in the order of the documents; -1 means all.
+
+    Of all collections, if none is named.
+    """
     rows = connection.execute(
         "SELECT hash FROM documents WHERE NOT EXISTS"
-        " (SELECT 1 FROM embedded WHERE space = ? AND embedded.hash = documents.hash)"
-        " GROUP BY hash ORDER BY min(id) LIMIT ?",
-        (space, limit),
+        " (SELECT 1 FROM embedded WHERE space = ?1 AND embedded.hash = documents.hash)"
+        " AND (?2 = '[]' OR collection IN (SELECT value FROM json_each(?2)))"
+        " GROUP BY hash ORDER BY min(id) LIMIT ?3",
+        (space, _names(collections), limit),
     )
     return [row[0] for row in rows]
 
@@ -187,9 +191,13 @@ def remove(connection: sqlite3.Connection, hashes: Sequence[str], space: int = 0
     changes.append(connection, "vector", gone, removed=True)
 
 
-def forget(connection: sqlite3.Connection, space: int, limit: int) -> bool:
-    """Undo up to `limit` contents of a space. False when nothing was left to undo."""
-    rows = connection.execute("SELECT hash FROM embedded WHERE space = ? LIMIT ?", (space, limit)).fetchall()
+def forget(connection: sqlite3.Connection, space: int, limit: int, collections: Sequence[str] = ()) -> bool:
+    """Undo up to `limit` contents of a space, or of some collections in it. False when nothing was left to undo."""
+    rows = connection.execute(
+        "SELECT hash FROM embedded WHERE space = ?1 AND (?2 = '[]' OR hash IN (SELECT hash FROM documents"
+        " WHERE collection IN (SELECT value FROM json_each(?2)))) LIMIT ?3",
+        (space, _names(collections), limit),
+    ).fetchall()
     remove(connection, [row[0] for row in rows], space)
     return bool(rows)
 
@@ -198,3 +206,9 @@ def others(connection: sqlite3.Connection) -> list[int]:
     """The spaces that are not the active one."""
     active_id = meta.get(connection, _ACTIVE, "0")
     return [row[0] for row in connection.execute("SELECT id FROM spaces WHERE id <> ?", (active_id,))]
+
+
+def _names(collections: Sequence[str]) -> str:
+    import json  # `qmd search` imports this module, and needs no JSON
+
+    return json.dumps(list(collections))

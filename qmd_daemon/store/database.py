@@ -44,6 +44,11 @@ class Database:
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._closed = False
+        self._file = _identity(path)
+
+    def stands(self) -> bool:
+        """Whether the file at the path is still the one that is open."""
+        return _identity(self.path) == self._file
 
     @classmethod
     def open(cls, path: str, create: bool = True) -> Database:
@@ -79,6 +84,10 @@ class Database:
         """Run `work` on a reader's thread; all that it reads is of one moment."""
         return await self._run(self._readers, work, _READ)
 
+    async def compact(self) -> None:
+        """Give the room of what was removed back to the disk. Takes as long as copying the file."""
+        await self._run(self._writer, _vacuum, "")
+
     def connect(self, *, readonly: bool = True) -> sqlite3.Connection:
         """A connection in autocommit mode for a thread of one's own that works through much. Closed by `close`."""
         connection = _connect(self.path)
@@ -112,6 +121,8 @@ class Database:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self.connect(readonly=begin == _READ)
+        if not begin:  # SQLite does not do it in a transaction
+            return work(connection)
         connection.execute(begin)
         try:
             result = work(connection)
@@ -130,6 +141,19 @@ def _connect(path: str) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _vacuum(connection: sqlite3.Connection) -> None:
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from ipc import project
 from ipc.errors import QmdError
 from ipc.paths import DEFAULT_INDEX
 
@@ -78,8 +79,12 @@ def docid(hash: str) -> str:  # noqa: A002
 
 
 def uri(collection: str, path: str, index: str = DEFAULT_INDEX) -> str:
-    """`qmd://collection/path`, readable: nothing is percent-encoded. Another index than the default is named."""
-    return f"qmd://{collection}/{path}" + ("" if index == DEFAULT_INDEX else f"?index={index}")
+    """`qmd://collection/path`, readable: nothing is percent-encoded.
+
+    Another index than the default is named, but not that of a project: in the project it is the default.
+    """
+    unnamed = index == DEFAULT_INDEX or project.is_local(index)
+    return f"qmd://{collection}/{path}" + ("" if unnamed else f"?index={index}")
 
 
 def context(connection: sqlite3.Connection, collection: str, path: str) -> str:

@@ -60,8 +60,10 @@ class _Kept(Generic[G]):
             self.keeper.rebuild(f"failed: {reason}")
 
     def close(self) -> None:
-        self._thread.submit(self.keeper.close).result()
-        self._thread.shutdown()
+        try:
+            self._thread.submit(self.keeper.close).result()
+        finally:
+            self._thread.shutdown()
 
 
 class Index:
@@ -123,6 +125,11 @@ class Index:
         if any(changed):
             self._publish("index", IndexEvent(index=self.name, seq=self._lexical.keeper.seq))
 
+    async def compact(self) -> None:
+        """Make the files as small as what is in them: the lexical index built anew, the database copied."""
+        await self._lexical.run(self._lexical.keeper.rebuild, "compacted")
+        await self.database.compact()
+
     async def status(self) -> IndexStatus:
         """What is in it, and how large it is on disk."""
         status = await self.database.read(self._status)
@@ -132,12 +139,16 @@ class Index:
     async def close(self) -> None:
         """Stop what is being built, save, close."""
         self._stopping.set()
-        await asyncio.to_thread(self._close)
-        await self.database.close()
+        try:
+            await asyncio.to_thread(self._close)
+        finally:
+            await self.database.close()
 
     def _close(self) -> None:
-        self._lexical.close()
-        self._graph.close()
+        try:
+            self._lexical.close()
+        finally:
+            self._graph.close()
 
     def _repair_graph(self, broken: Graph | None, reason: str) -> Future[None]:
         return self._graph.submit(self._graph.repair, broken, reason)
@@ -166,18 +177,32 @@ class Indexes:
         self._closed = False
 
     async def get(self, name: str) -> Index:
-        """The index of that name, opened on first use and made if it is not there.
+        """The index of that name, opened on first use and made if it is not there, or not there any more.
 
         Raises QmdError: `invalid` for what is no name, else as Database.open does.
         """
-        if name not in self._open:
+        if not self._stands(name):
             self._paths.index_dir(name)  # checks the name, before it gets a lock
             async with self._locks.setdefault(name, asyncio.Lock()):
                 if self._closed:
                     raise QmdError("unavailable", "The daemon is stopping.")
-                if name not in self._open:
+                if not self._stands(name):
+                    await self._let_go(name)
                     self._open[name] = await Index.open(name, self._paths, self._publish)
         return self._open[name]
+
+    def _stands(self, name: str) -> bool:
+        return name in self._open and self._open[name].database.stands()
+
+    async def _let_go(self, name: str) -> None:
+        """Close one whose files somebody has removed or replaced: what is written to them would be lost."""
+        gone = self._open.pop(name, None)
+        if gone is not None:
+            log.warning("index.replaced", index=name)
+            try:
+                await gone.close()
+            except OSError as error:  # there is no place left to save to
+                log.info("index.lost", index=name, reason=str(error))
 
     async def close(self) -> None:
         """Close them all; again: nothing."""

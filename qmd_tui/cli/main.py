@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ipc import project
 from ipc.errors import QmdError
 from ipc.paths import DEFAULT_INDEX, Paths, check_index_name
 from qmd_tui.output import streams
@@ -26,6 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "context": ("context", "say what lies where: it is returned with what is found there"),
     "update": ("update", "index what has changed in the collections"),
     "embed": ("update", "make the vectors that are missing"),
+    "cleanup": ("update", "take away what nobody needs any more, and give its room back"),
+    "init": ("init", "make an index of this directory's own"),
+    "trust": ("trust", "allow what a project's index.yml asks for"),
+    "skill": ("skill", "teach an agent to use qmd"),
     "status": ("status", "what is indexed, and whether the daemon runs"),
     "check": ("check", "whether the models are there"),
     "server": ("server", "run the daemon in the foreground"),
@@ -80,7 +85,7 @@ def _run(argv: Sequence[str]) -> int:
     return _command(name, index, arguments)
 
 
-def _command(name: str, index: str, argv: Sequence[str]) -> int:
+def _command(name: str, index: str | None, argv: Sequence[str]) -> int:
     from importlib import import_module
 
     from qmd_tui.cli.parser import Parser
@@ -92,12 +97,23 @@ def _command(name: str, index: str, argv: Sequence[str]) -> int:
     module.add_arguments(parser)
     parser.add_argument("--index", metavar="NAME", default=index, help="another index than the default one")
     args = parser.parse(argv)
-    check_index_name(args.index)
+    args.index = _index(args.index)
     code: int = module.run(args, Paths.from_environment())
     return code
 
 
-def _leading_index(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
+def _index(name: str | None) -> str:
+    """The index that is meant: the one named, else that of the project we are in, else the default one."""
+    if name is not None:
+        return check_index_name(name)
+    try:
+        here = os.getcwd()
+    except OSError:  # removed meanwhile
+        return DEFAULT_INDEX
+    return project.find(here, os.path.expanduser("~")) or DEFAULT_INDEX
+
+
+def _leading_index(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:
     """`--index NAME` may stand before the command, too."""
     if argv and argv[0] == "--index":
         if len(argv) < 2:
@@ -105,17 +121,17 @@ def _leading_index(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
         return argv[1], argv[2:]
     if argv and argv[0].startswith("--index="):
         return argv[0].removeprefix("--index="), argv[1:]
-    return DEFAULT_INDEX, argv
+    return None, argv
 
 
-def _without_command(index: str) -> int:
+def _without_command(index: str | None) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         streams.heading(_help())
         return 1
-    check_index_name(index)
+    chosen = _index(index)
     from qmd_tui import app
 
-    return app.run(Paths.from_environment(), index=index)
+    return app.run(Paths.from_environment(), index=chosen)
 
 
 def _version() -> int:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ipc.protocol import Job
+from qmd_tui.output.status import size
 
+# What a cleanup removes, in words.
+_WASTE = {
+    "documents": "documents of removed collections",
+    "contents": "orphaned contents",
+    "chunks": "chunks of models not in use",
+}
 # More names than this help nobody.
 _NAMED = 20
 
@@ -20,7 +27,18 @@ def summary(counts: Mapping[str, int]) -> str:
         lines.append(
             f"Embedded: {_number(counts['chunks'], 'chunk')} of {_number(counts.get('documents', 0), 'document')}"
         )
+    if "freed_bytes" in counts:
+        removed = {name: counts.get(f"removed_{name}", 0) for name in _WASTE}
+        shown = ", ".join(f"{number} {_WASTE[name]}" for name, number in removed.items())
+        lines.append(f"Removed: {shown}. {size(counts['freed_bytes'])} freed.")
     return "\n".join(lines)
+
+
+def would_clean(found: Mapping[str, int]) -> Iterator[str]:
+    """What a cleanup would do, a line for each thing."""
+    for name, what in _WASTE.items():
+        yield f"Would remove {found[name]} {what}"
+    yield "Would rebuild the lexical index and vacuum the database"
 
 
 def remarks(job: Job) -> Iterator[str]:

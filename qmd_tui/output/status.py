@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -69,12 +70,17 @@ def _index(index: dict[str, Any]) -> Iterator[str]:
         f"{_count(index['documents'], 'document')}, {_count(index['chunks'], 'chunk')}, "
         f"{_count(index['vectors'], 'vector')}, {size(index['size_bytes'])}"
     )
-    yield _labelled("Index", f"{safe.line(index['name'])}: {counts}")
+    name = "of this project" if index["name"].startswith("/") else safe.line(index["name"])
+    yield _labelled("Index", f"{name}: {counts}")
+    if index.get("updated_at"):
+        yield _labelled("Updated", f"{duration(max(0.0, time.time() - index['updated_at']))} ago")
     if index["pending"]:
         verb = "waits" if index["pending"] == 1 else "wait"
         yield _labelled("Pending", f"{_count(index['pending'], 'document')} {verb} for vectors: qmd embed")
     for number, each in enumerate(index["collections"]):
-        shown = f"{safe.line(each['name'])}  {_count(each['documents'], 'document')}  {safe.line(each['path'])}"
+        notes = [f"  {_count(len(each['contexts']), 'context')}" if each.get("contexts") else ""]
+        notes += ["" if each.get("included", True) else "  excluded: only searched by name"]
+        shown = f"{safe.line(each['name'])}  {_count(each['documents'], 'document')}{''.join(notes)}"
         yield _labelled("" if number else "Collections", shown)
 
 

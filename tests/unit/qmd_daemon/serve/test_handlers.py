@@ -13,10 +13,15 @@ from ipc.errors import QmdError
 from ipc.protocol import (
     REPLIES,
     Cancel,
+    Cleanup,
     CollectionAdd,
+    CollectionChange,
     CollectionInfo,
     CollectionList,
     CollectionRemove,
+    CollectionRename,
+    ContextAdd,
+    ContextRemove,
     Done,
     Embed,
     EmbedIndex,
@@ -30,6 +35,7 @@ from ipc.protocol import (
     JobList,
     JobReply,
     Ping,
+    PlaceReply,
     Query,
     Reply,
     Request,
@@ -83,6 +89,16 @@ class Parts:
 
     async def remove(self, *arguments: str) -> None:
         self.asked.append(("remove", *arguments))
+
+    async def rename(self, *arguments: str) -> None:
+        self.asked.append(("rename", *arguments))
+
+    async def change(self, *arguments: Any) -> None:
+        self.asked.append(("change", *arguments))
+
+    async def set_context(self, index: str, place: str, text: str) -> str:
+        self.asked.append(("context", index, place, text))
+        return place
 
 
 class FakeEngine:
@@ -231,14 +247,26 @@ class TestCollections:
         assert await house.ask(CollectionRemove(name="notes")) == Done()
         assert house.parts.asked == [("remove", "index", "notes")]
 
+    async def test_changing(self, house: House) -> None:
+        assert await house.ask(CollectionRename(name="a", new_name="b")) == Done()
+        assert await house.ask(CollectionChange(name="b", included=False)) == Done()
+        assert house.parts.asked == [("rename", "index", "a", "b"), ("change", "index", "b", False, None)]
+
+    async def test_contexts(self, house: House) -> None:
+        assert await house.ask(ContextAdd(place="/", text="x", index="work")) == PlaceReply(place="/")
+        assert await house.ask(ContextRemove(place="qmd://n/a")) == PlaceReply(place="qmd://n/a")
+        assert house.parts.asked == [("context", "work", "/", "x"), ("context", "index", "qmd://n/a", "")]
+
 
 class TestJobs:
     async def test_starting(self, house: House) -> None:
         await house.ask(Update(collections=["a"], index="other"))
-        await house.ask(EmbedIndex(force=True))
+        await house.ask(EmbedIndex(force=True, collections=["b"]))
+        await house.ask(Cleanup())
         assert house.jobs.started == [
             ("update", "other", {"collections": ["a"]}),
-            ("embed", "index", {"force": True}),
+            ("embed", "index", {"force": True, "collections": ["b"]}),
+            ("cleanup", "index", {}),
         ]
 
     async def test_watching_ends_with_the_final_state(self, house: House) -> None:

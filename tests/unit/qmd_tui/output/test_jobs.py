@@ -49,3 +49,16 @@ def test_an_update_that_found_something_leaves_its_vectors_to_be_made() -> None:
 def test_a_new_collection_without_vectors_says_why() -> None:
     added = Job(id="1", kind="add", index="index", state="done", phase="no vectors: no model", counts={"new": 1})
     assert list(jobs.remarks(added)) == ["no vectors: no model. `qmd check` says how to get it."]
+
+
+def test_a_cleanup() -> None:
+    counts = {"removed_documents": 1, "removed_contents": 2, "removed_chunks": 3, "freed_bytes": 1_500_000}
+    assert jobs.summary(counts) == (
+        "Removed: 1 documents of removed collections, 2 orphaned contents, 3 chunks of models not in use. 1.5 MB freed."
+    )
+    assert list(jobs.would_clean({"documents": 1, "contents": 2, "chunks": 3})) == [
+        "Would remove 1 documents of removed collections",
+        "Would remove 2 orphaned contents",
+        "Would remove 3 chunks of models not in use",
+        "Would rebuild the lexical index and vacuum the database",
+    ]

@@ -40,7 +40,7 @@ def test_everything_there() -> None:
     assert status.text(plain(INDEX), plain(DAEMON), Style()).split("\n") == [
         "Index       index: 1,234 documents, 2,000 chunks, 1,990 vectors, 1.2 MB",
         "Pending     1 document waits for vectors: qmd embed",
-        "Collections notes  1,234 documents  /home/me/notes",
+        "Collections notes  1,234 documents",
         "Daemon      running, pid 42, for 1 h 1 min, http://127.0.0.1:18765",
         "Engine      all-minilm-l6-v2 (384 dimensions) on cpu int8: ready",
         "Job         update running, 3 of 9",
@@ -83,3 +83,27 @@ def test_size(size_bytes: float, shown: str) -> None:
 )
 def test_duration(seconds: float, shown: str) -> None:
     assert status.duration(seconds) == shown
+
+
+def test_a_project_says_so_and_what_is_excluded_too() -> None:
+    notes = CollectionInfo(name="n", path="/n", pattern="*", documents=1, contexts={"/": "Any"}, included=False)
+    shown = status.text(plain(IndexStatus(name="/p/.qmd", path="/p/.qmd", collections=[notes])), None, Style())
+    assert "Index       of this project: " in shown
+    assert "Collections n  1 document  1 context  excluded: only searched by name" in shown
+    assert "/p" not in shown
+
+
+def test_all_about_a_collection() -> None:
+    one = {
+        "name": "n", "path": "/n", "pattern": "*.md", "documents": 1200, "ignore": [], "included": True,
+        "update": "git pull\x1b[2J", "contexts": {"/": "Any"},
+    }  # fmt: skip
+    assert status.collection(one, Style()).split("\n") == [
+        "Collection  n",
+        "Path        /n",
+        "Pattern     *.md",
+        "Documents   1,200",
+        "Included    in all searches",
+        "Update      git pull␛[2J",
+        "Context     /  Any",
+    ]
