@@ -230,12 +230,15 @@ class Hit(Struct, frozen=True, kw_only=True):
 
 
 class Contribution(Struct, frozen=True, kw_only=True):
-    """One ranked list's part in a hit: its rank there (from 1), its own score, and its RRF term."""
+    """One ranked list's part in a hit: its rank there (from 1), its own score, its RRF term, and its share of the
+    hit's score before reranking.
+    """
 
     list: str
     rank: int
     score: float
     rrf: float
+    share: float = 0.0
 
 
 class Explain(Struct, frozen=True, kw_only=True):

@@ -35,12 +35,8 @@ def lexical(reader: LexicalReader, parsed: syntax.Parsed, limit: int, collection
         fusion.Ranked("lexical" if number == 1 else f"lexical {number}", reader.search(query, limit, collections))
         for number, query in enumerate(parsed.lexical, start=1)
     ]
-    if len(lists) == 1:
-        return [
-            Found(document, score, [Part("lexical", rank, score, 1 / (fusion.K + rank))])
-            for rank, (document, score) in enumerate(lists[0].items, start=1)
-        ]
-    return [Found(one.document, one.score, one.parts) for one in fusion.fuse(lists)][:limit]
+    fused = fusion.alone(lists[0].name, lists[0].items) if len(lists) == 1 else fusion.fuse(lists)
+    return [Found(one.document, one.score, one.parts) for one in fused][:limit]
 
 
 def rows(

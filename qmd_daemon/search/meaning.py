@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Sequence
 from functools import partial
@@ -12,18 +13,29 @@ from numpy.typing import NDArray
 
 from ipc.errors import QmdError
 from ipc.protocol import SearchRequest
-from qmd_daemon.engine.model import ModelInfo, Priority
+from qmd_daemon.engine.model import Priority
 from qmd_daemon.engine.supervisor import Engine
 from qmd_daemon.search import fusion, syntax
 from qmd_daemon.search.hits import Found
-from qmd_daemon.store import changes, chunks, documents, segment
+from qmd_daemon.store import changes, chunks, documents
 from qmd_daemon.store.index import Index
 
 # Chunks asked for per document wanted, before asking for more: most documents have a few that are near.
 _CHUNKS_PER_DOCUMENT = 4
 # Filters remembered: a screen that is searched again and again asks for the same collections.
 _FILTERS = 16
-_CJK = frozenset({"zh", "ja", "ko"})
+# Scripts other than Latin, how many letters of it one of their characters says as much as, and the languages that
+# are written in them. Who knows one of these knows the script.
+_SCRIPTS: tuple[tuple[re.Pattern[str], int, frozenset[str]], ...] = (
+    (re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"), 3, frozenset({"zh", "ja"})),
+    (re.compile(r"[\u3040-\u30ff]"), 2, frozenset({"ja"})),
+    (re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]"), 3, frozenset({"ko"})),
+    (re.compile(r"[\u0400-\u052f]"), 1, frozenset({"ru", "uk", "bg", "sr", "be", "mk"})),
+    (re.compile(r"[\u0600-\u06ff]"), 1, frozenset({"ar", "fa", "ur"})),
+    (re.compile(r"[\u0370-\u03ff\u0530-\u05ff\u0700-\u10ff\u1200-\u1cff]"), 1, frozenset()),
+)
+# From this share of a query on, what the model does not know decides what its vector says.
+_FOREIGN_SHARE = 0.3
 
 
 class Unfit(Exception):
@@ -57,7 +69,7 @@ class Meaning:
             status = self._engine.status()
             raise QmdError("no_model", status.reason or "No embedding model is installed.", status.hint)
         notes = []
-        if _foreign(model, request.query):
+        if foreign(model.languages, _asked(parsed)):
             if not even_if_foreign:
                 raise Unfit(f"{model.name} does not know this language")
             notes.append(f"{model.name} does not know this language: expect little of vectors.")
@@ -110,8 +122,23 @@ class Meaning:
         return self._filters[key]
 
 
-def _foreign(model: ModelInfo, query: str) -> bool:
-    return bool(model.languages) and segment.is_cjk(query) and not _CJK.intersection(model.languages)
+def foreign(languages: Sequence[str], query: str) -> bool:
+    """Whether too much of a query is in scripts of which a model knows no language.
+
+    A model without `languages` knows all of them. Latin is known to every model: what it makes of German or
+    Spanish helps (nDCG@10 .59 against .50, .52 against .36, for an English model on English documents).
+    """
+    if not languages:
+        return False
+    unknown = sum(
+        len(script.findall(query)) * letters for script, letters, known in _SCRIPTS if not known.intersection(languages)
+    )
+    latin = sum(character.isalpha() and character < "\u0370" for character in query)
+    return unknown > _FOREIGN_SHARE * (unknown + latin)
+
+
+def _asked(parsed: syntax.Parsed) -> str:
+    return " ".join((*parsed.vectors, *parsed.passages))
 
 
 def _documents(
@@ -138,7 +165,5 @@ def _merge(lists: Sequence[list[Found]], limit: int) -> list[Found]:
             if one.document not in best or one.score > best[one.document].score:
                 best[one.document] = one
     ranked = sorted(best.values(), key=lambda one: -one.score)[:limit]
-    return [
-        one._replace(parts=[fusion.Part("vector", rank, one.score, 1 / (fusion.K + rank))])
-        for rank, one in enumerate(ranked, start=1)
-    ]
+    fused = fusion.alone("vector", [(one.document, one.score) for one in ranked])
+    return [one._replace(parts=scored.parts) for one, scored in zip(ranked, fused, strict=True)]

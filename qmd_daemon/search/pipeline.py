@@ -166,14 +166,14 @@ class _Asked:
 
 
 def _fuse(words: Sequence[Found], nearest: Sequence[Found]) -> list[Found]:
-    """Both lists by RRF. A document that has the words is shown where they are, another where its chunk is."""
+    """Both lists as one. A document that has the words is shown where they are, another where its chunk is."""
     spans = {one.document: one.span for one in nearest}
     for one in words:
         spans.pop(one.document, None)
     fused = fusion.fuse(
         [
             fusion.Ranked("lexical", [(one.document, one.score) for one in words]),
-            fusion.Ranked("vector", [(one.document, one.score) for one in nearest]),
+            fusion.Ranked("vector", [(one.document, one.score) for one in nearest], kind="meaning"),
         ]
     )
     return [Found(one.document, one.score, one.parts, spans.get(one.document)) for one in fused]

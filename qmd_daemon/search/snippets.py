@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from qmd_daemon.store import segment
+from qmd_daemon.store import segment, variants
 from qmd_daemon.store.lexical import LexicalQuery
 
 MAX_CHARS = 300
@@ -59,9 +59,17 @@ def wanted(queries: Iterable[LexicalQuery]) -> Wanted:
             if not segment.is_cjk(token):
                 loose.update(segment.loose_words(token))
     beginnings = {_beginning(word) for word in exact | loose} | set(prefixes)
-    alternatives = "|".join(re.escape(word) for word in sorted(beginnings, key=len, reverse=True) if word)
+    alternatives = "|".join(_spelled(word) for word in sorted(beginnings, key=len, reverse=True) if word)
     pattern = re.compile(alternatives, re.IGNORECASE) if alternatives else None
     return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), pattern)
+
+
+def _spelled(word: str) -> str:
+    """An expression for a folded word in all its spellings: `门` also finds `門`."""
+    if word.isascii():
+        return re.escape(word)
+    forms = [variants.spellings(character) for character in word]
+    return "".join(f"[{form}]" if len(form) > 1 else re.escape(form) for form in forms)
 
 
 def best(text: str, asked: Wanted, start: int = 0, stop: int | None = None) -> Snippet:
@@ -99,7 +107,7 @@ def _place(text: str, asked: Wanted, start: int, stop: int) -> int | None:
             continue  # `rate` begins a word or a part of `frameRate`; it is not in `generate`
         if at > end:
             first, end = at, min(_line_end(text, at, stop), at + MAX_CHARS)
-        word = match[0].lower()
+        word = match[0].lower() if match[0].isascii() else segment.fold(match[0])
         parts.setdefault(first, set()).add(word)
         common[word] = common.get(word, 0) + 1
     if not parts:

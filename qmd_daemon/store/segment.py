@@ -17,8 +17,10 @@ from collections.abc import Iterator
 
 import tantivy
 
+from qmd_daemon.store import variants
+
 # Changes when the words of an unchanged text change: indexes of another version are built again.
-VERSION = 1
+VERSION = 2
 # Longer runs without a space are not words: hashes, base64, minified code.
 _LONGEST_WORD = 80
 _CACHED_WORDS = 200_000
@@ -37,11 +39,15 @@ _stemmer = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.raw()).filter(tantivy.F
 
 
 def fold(text: str) -> str:
-    """Case, width and accents away: `Ｃafé` -> `cafe`. Marks of other scripts than Latin, Greek and Cyrillic stay."""
+    """Case, width, accents and variants away: `Ｃafé` -> `cafe`, `資料ﾍﾞｰｽ` -> `资料べーす`.
+
+    Marks of other scripts than Latin, Greek and Cyrillic stay.
+    """
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text).casefold()
-    return unicodedata.normalize("NFKC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f"))
+    folded = unicodedata.normalize("NFKC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f"))
+    return folded.translate(variants.table()) if is_cjk(folded) else folded
 
 
 def stem(word: str) -> str:

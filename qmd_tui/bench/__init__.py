@@ -1,0 +1,1 @@
+"""Measuring searches against judgments: what `qmd bench` does."""

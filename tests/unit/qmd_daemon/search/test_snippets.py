@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qmd_daemon.search import snippets, syntax
+from qmd_daemon.search.snippets import Snippet
+
+
+def best(text: str, query: str) -> Snippet:
+    return snippets.best(text, snippets.wanted(syntax.parse(query).lexical))
+
+
+def marked(snippet: Snippet) -> list[str]:
+    return [snippet.text[start:stop] for start, stop in snippet.matches]
+
+
+TEXT = st.text(st.sampled_from("ab é\n.门門ｶﾞＡ-_"), max_size=200)
+
+
+@given(TEXT, st.text(st.sampled_from("ab é门ガA*"), min_size=1, max_size=8).filter(str.strip))
+def test_a_snippet_is_of_its_line_and_its_matches_lie_inside(text: str, query: str) -> None:
+    snippet = best(text, query)
+    end = 0
+    for start, stop in snippet.matches:
+        assert end <= start < stop <= len(snippet.text)
+        end = stop
+    lines = text.split("\n")
+    assert 1 <= snippet.line <= len(lines)
+    assert snippet.text.split("\n")[0].strip("…").rstrip() in lines[snippet.line - 1]
+
+
+class TestPlace:
+    def test_the_line_with_most_of_the_rare_words(self) -> None:
+        text = "agent\nagent memory\nagent\nnothing"
+        assert best(text, "agent memory").line == 2
+
+    @pytest.mark.parametrize(
+        ("text", "query", "match"),
+        [
+            ("一行\n顯示卡的顯存不足", "显存", "顯存"),
+            ("一行\n显存不足", "顯存", "显存"),
+            ("一行\n東京タワーの高さ", "たわー", "タワー"),
+            ("line\nAt the Café", "cafe", "Café"),
+            ("line\nHe was running", "run", "running"),
+            ("line\nthe HttpServerConfig", "server", "HttpServerConfig"),
+            ("line\nauthentication", "auth*", "authentication"),
+        ],
+    )
+    def test_the_match_is_shown_as_it_is_written(self, text: str, query: str, match: str) -> None:
+        snippet = best(text, query)
+        assert snippet.line == 2
+        assert marked(snippet) == [match]
+
+    def test_the_best_line_also_in_another_script(self) -> None:
+        text = "資料\n" * 5 + "資料庫索引\n資料"
+        assert best(text, "资料库索引").line == 6
+
+    def test_without_a_match_the_first_line_that_says_something(self) -> None:
+        assert best("---\n\n# Title\ntext", "zeppelin").line == 3
+
+    def test_a_long_line_is_cut_round_the_match(self) -> None:
+        snippet = best("x " * 400 + "needle" + " y" * 400, "needle")
+        assert len(snippet.text) <= snippets.MAX_CHARS + 2
+        assert marked(snippet) == ["needle"]
+        assert (snippet.text[0], snippet.text[-1]) == ("…", "…")
+
+    def test_part_of_a_word_is_no_match(self) -> None:
+        assert marked(best("generate\nthe rate", "rate")) == ["rate"]
