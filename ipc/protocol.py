@@ -162,6 +162,12 @@ class Cleanup(IndexRequest, frozen=True, kw_only=True, tag="cleanup"):
     """Start the job that takes away what nobody needs any more, and compacts the index."""
 
 
+class Pull(Request, frozen=True, kw_only=True, tag="pull"):
+    """Start the job that fetches models: of a profile, or by name; none named: those that are used here."""
+
+    names: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=100)] = []
+
+
 class JobGet(Request, frozen=True, kw_only=True, tag="job"):
     """One job. With `stream`, a reply at every progress, the last with `done`."""
 
@@ -197,6 +203,7 @@ AnyRequest = (
     | Update
     | EmbedIndex
     | Cleanup
+    | Pull
     | JobGet
     | JobList
     | JobCancel
@@ -273,19 +280,28 @@ class Skipped(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class JobFile(Struct, frozen=True, kw_only=True):
+    """How far a job is with one of the files that it is at."""
+
+    name: str
+    done: int
+    total: int
+
+
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class Job(Struct, frozen=True, kw_only=True):
     """A snapshot of a job. `total` is 0 until it is known. Times are seconds since the epoch.
 
-    `counts` of an update: new, updated, unchanged, removed, skipped. Of an embed: documents, chunks.
-    Of a cleanup: removed_documents, removed_contents, removed_chunks, freed_bytes.
-    `skipped` names the first hundred; the count is whole.
+    `counts` of an update: new, updated, unchanged, removed, skipped. Of an embed: documents, chunks. Of a cleanup:
+    removed_documents, removed_contents, removed_chunks, freed_bytes. Of a fetch: fetched, present. `skipped` names
+    the first hundred; the count is whole. A fetch counts bytes, and names the `files` of the model that it is at; it
+    belongs to no index.
     """
 
     id: str
-    kind: Literal["update", "embed", "add", "cleanup"]
+    kind: Literal["update", "embed", "add", "cleanup", "fetch"]
     index: str
     state: JobState
     phase: str = ""
@@ -298,6 +314,8 @@ class Job(Struct, frozen=True, kw_only=True):
     created_at: float = 0.0
     started_at: float = 0.0
     ended_at: float = 0.0
+    unit: Literal["", "bytes"] = ""
+    files: list[JobFile] = []
 
 
 class IndexStatus(Struct, frozen=True, kw_only=True):
@@ -515,6 +533,7 @@ REPLIES: dict[type[Request], type[Reply]] = {
     Update: JobReply,
     EmbedIndex: JobReply,
     Cleanup: JobReply,
+    Pull: JobReply,
     JobGet: JobReply,
     JobList: JobsReply,
     JobCancel: JobReply,

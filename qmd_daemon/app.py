@@ -27,6 +27,7 @@ from qmd_daemon.serve.events import Events
 from qmd_daemon.serve.handlers import Handlers
 from qmd_daemon.serve.http import Http, PortTaken
 from qmd_daemon.serve.lifecycle import Lifecycle
+from qmd_daemon.serve.pulling import Puller, pull
 from qmd_daemon.serve.rpc import Rpc
 from qmd_daemon.serve.telemetry import Telemetry
 from qmd_daemon.singleton import Singleton
@@ -87,7 +88,9 @@ class App:
         """Everything between the sockets and the engine."""
         indexes = Indexes(self._paths, publish)
         stack.push_async_callback(indexes.close)
-        jobs = await stack.enter_async_context(Jobs(indexes, engine, self._config.ingest, self._paths, publish))
+        jobs = await stack.enter_async_context(
+            Jobs(indexes, engine, self._config.ingest, self._paths, publish, others={"fetch": pull})
+        )
         telemetry = await stack.enter_async_context(Telemetry(Meter(lambda: engine.worker_pid).sample, publish))
         return Handlers(
             lifecycle=self._lifecycle,
@@ -96,6 +99,7 @@ class App:
             jobs=jobs,
             collections=Collections(self._paths, indexes),
             searcher=Searcher(indexes, engine),
+            puller=Puller(self._config),
             gpu=lambda: telemetry.last,
         )
 

@@ -57,6 +57,13 @@ class ModelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     license: str | None = None
 
 
+class HubConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where models come from."""
+
+    endpoint: str = ""  # a mirror, such as https://hub.example.org; empty: ModelScope itself
+    directory: str = ""  # instead of a hub: a directory with the repositories in it, as OWNER/NAME or as NAME
+
+
 class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enabled: bool = True
     host: str = HTTP_HOST
@@ -79,6 +86,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     engine: EngineConfig = EngineConfig()
     models: dict[str, ModelConfig] = {}
+    hub: HubConfig = HubConfig()
     http: HttpConfig = HttpConfig()
     ingest: IngestConfig = IngestConfig()
     log: LogConfig = LogConfig()
@@ -90,6 +98,8 @@ ENVIRONMENT: dict[str, tuple[str, str, type]] = {
     "QMD_PROFILE": ("engine", "profile", str),
     "QMD_MODEL": ("engine", "embedding", str),
     "QMD_DEVICE": ("engine", "device", str),
+    "QMD_HUB_ENDPOINT": ("hub", "endpoint", str),
+    "QMD_HUB_DIRECTORY": ("hub", "directory", str),
     "QMD_LOG_LEVEL": ("log", "level", str),
 }
 
@@ -130,7 +140,7 @@ def _read(path: str) -> dict[str, Any]:
 
 def _nearest(message: str) -> str:
     unknown = message.split("`")[1] if "unknown field" in message else ""
-    tables = (EngineConfig, ModelConfig, HttpConfig, IngestConfig, LogConfig, Config)
+    tables = (EngineConfig, ModelConfig, HubConfig, HttpConfig, IngestConfig, LogConfig, Config)
     known = [name for table in tables for name in table.__struct_fields__]
     near = difflib.get_close_matches(unknown, known, n=1)
     return f"Did you mean {near[0]!r}?" if near else ""

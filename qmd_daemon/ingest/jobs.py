@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
@@ -24,7 +23,9 @@ from qmd_daemon.ingest.indexer import update
 from qmd_daemon.ingest.progress import Progress
 from qmd_daemon.store.index import Indexes
 
-Kind: TypeAlias = Literal["update", "embed", "add", "cleanup"]
+Kind: TypeAlias = Literal["update", "embed", "add", "cleanup", "fetch"]
+# What a job of another kind does. It is handed the job's options.
+Work: TypeAlias = Callable[..., Awaitable[None]]
 _KEPT = 50
 # Progress is told at most so often.
 _TELL_S = 0.1
@@ -102,6 +103,8 @@ class _Record:
             created_at=self.job.created_at,
             started_at=started_at,
             ended_at=ended_at,
+            unit=progress.unit,
+            files=list(progress.files),
         )
         self._told_at = time.monotonic()
         self._changed.set()
@@ -113,8 +116,17 @@ class Jobs:
     """Runs jobs. An async context: leaving it cancels what runs, which loses nothing that was done."""
 
     def __init__(
-        self, indexes: Indexes, engine: Embedder, config: IngestConfig, paths: Paths, publish: Publish
+        self,
+        indexes: Indexes,
+        engine: Embedder,
+        config: IngestConfig,
+        paths: Paths,
+        publish: Publish,
+        *,
+        others: Mapping[Kind, Work] | None = None,
     ) -> None:
+        """`others`: kinds of jobs that have nothing to do with an index, and what they do."""
+        self._others = others or {}
         self._indexes = indexes
         self._engine = engine
         self._config = config
@@ -140,14 +152,16 @@ class Jobs:
     def start(self, kind: Kind, index: str, **options: Any) -> Job:
         """Queue a job; one that is queued already for the same is joined.
 
-        Options: `collections` of an update, add or embed (none: all), `force` of an embed.
-        Raises QmdError("unavailable") while the daemon stops.
+        Options: `collections` of an update, add or embed (none: all), `force` of an embed, those of other kinds.
+        `index` is "" for what belongs to none. Raises QmdError("unavailable") while the daemon stops.
         """
         if self._closing:
             raise QmdError("unavailable", "The daemon is stopping.", "Try again when it is back.")
         queue = self._queues.setdefault(index, deque())
-        for record in itertools.islice(queue, 1, None):  # the first one runs, and may be past what has changed
-            if record.kind == kind and record.options == options:
+        for record in queue:
+            # The first one runs: it may be past what has changed in an index, or about to end.
+            late = record.task is not None and (kind not in self._others or record.task.cancelling())
+            if not late and record.kind == kind and record.options == options:
                 return record.job
         record = _Record(secrets.token_hex(4), kind, index, options, self._publish)
         self._records[record.job.id] = record
@@ -207,6 +221,9 @@ class Jobs:
             self._next(record)
 
     async def _work(self, record: _Record) -> None:
+        if record.kind in self._others:
+            await self._others[record.kind](record.progress, **record.options)
+            return
         index = await self._indexes.get(record.index)
         progress = record.progress
         if record.kind in {"update", "add"}:

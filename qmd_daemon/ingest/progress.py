@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
-from ipc.protocol import Skipped
+from ipc.protocol import JobFile, Skipped
 
 _SKIPPED_NAMED = 100
 
@@ -19,6 +20,8 @@ class Progress:
         self.current = ""
         self.counts: dict[str, int] = {}
         self.skipped: list[Skipped] = []
+        self.files: list[JobFile] = []
+        self.unit: Literal["", "bytes"] = ""
         self._changed = changed
 
     def begin(self, phase: str, total: int = 0) -> None:
@@ -30,6 +33,13 @@ class Progress:
         self.done += by
         self.total = max(self.total, self.done) if self.total else 0
         self.current = current
+        self._changed()
+
+    def stand(self, phase: str, done: int, total: int, files: list[JobFile]) -> None:
+        """Bytes instead of steps, as somebody else has counted them."""
+        self.unit = "bytes"
+        self.phase, self.done, self.total, self.files = phase, done, total, files
+        self.current = next((file.name for file in files if file.done < file.total), "")
         self._changed()
 
     def count(self, name: str, by: int = 1) -> None:

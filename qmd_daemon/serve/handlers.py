@@ -39,6 +39,7 @@ from ipc.protocol import (
     JobReply,
     JobsReply,
     PlaceReply,
+    Pull,
     Query,
     Reply,
     Search,
@@ -54,6 +55,7 @@ from qmd_daemon.ingest.jobs import Jobs
 from qmd_daemon.search.pipeline import Searcher
 from qmd_daemon.serve.dispatch import Answer, Emit
 from qmd_daemon.serve.lifecycle import Lifecycle
+from qmd_daemon.serve.pulling import Puller
 from qmd_daemon.store import documents, reading
 from qmd_daemon.store.index import Indexes
 
@@ -76,6 +78,7 @@ class Handlers:
         jobs: Jobs,
         collections: Collections,
         searcher: Searcher,
+        puller: Puller,
         gpu: Callable[[], GpuSample | None],
     ) -> None:
         self._lifecycle = lifecycle
@@ -84,6 +87,7 @@ class Handlers:
         self._jobs = jobs
         self._collections = collections
         self._searcher = searcher
+        self._puller = puller
         self._gpu = gpu
 
     async def handle(self, request: AnyRequest, emit: Emit) -> Answer:  # noqa: PLR0911 - one for each kind of request
@@ -175,6 +179,8 @@ class Handlers:
                 job = self._jobs.start("embed", request.index, force=request.force, collections=request.collections)
             case Cleanup():
                 job = self._jobs.start("cleanup", request.index)
+            case Pull():
+                job = self._jobs.start("fetch", "", names=self._puller.check(request.names))
             case JobGet() if request.stream:
                 job = await self._watch(request.job, emit)
             case JobGet():

@@ -18,7 +18,7 @@ class Installed(Struct, frozen=True, kw_only=True):
 
 
 class Check(Struct, frozen=True, kw_only=True):
-    """A line of `qmd check`."""
+    """A line of `qmd check`. `optional`: nobody has asked for it; it would only suit this machine."""
 
     name: str
     role: str
@@ -26,6 +26,7 @@ class Check(Struct, frozen=True, kw_only=True):
     size_bytes: int = 0
     reason: str = ""
     hint: str = ""
+    optional: bool = False
 
 
 def locate(entry: Entry, models: str) -> Installed | None:

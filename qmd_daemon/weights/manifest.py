@@ -27,11 +27,16 @@ class Manifest(Struct, frozen=True, kw_only=True):
     family: str
     quantization: str
     conversion: int = CONVERSION
+    source: str = ""  # of what was fetched: OWNER/NAME@REVISION
     files: list[Part]
 
+    @property
+    def size_bytes(self) -> int:
+        return sum(part.size_bytes for part in self.files)
 
-def write(directory: str, *, name: str, fingerprint: str, family: str, quantization: str) -> None:
-    """Hash every file of the directory, and write the manifest; on disk, all of it, when this returns."""
+
+def write(directory: str, *, name: str, fingerprint: str, family: str, quantization: str, source: str = "") -> Manifest:
+    """Hash every file of the directory, write the manifest, and return it; on disk, all of it, by then."""
     parts = [_part(directory, file) for file in sorted(os.listdir(directory)) if file != FILE]
     manifest = Manifest(
         name=name,
@@ -40,6 +45,7 @@ def write(directory: str, *, name: str, fingerprint: str, family: str, quantizat
         quantization=quantization,
         conversion=_conversion(quantization),
         files=parts,
+        source=source,
     )
     path = os.path.join(directory, FILE)
     with open(path, "wb") as file:
@@ -47,6 +53,7 @@ def write(directory: str, *, name: str, fingerprint: str, family: str, quantizat
     for part in [*(p.name for p in parts), FILE]:
         sync(os.path.join(directory, part))
     sync(directory)
+    return manifest
 
 
 def read(directory: str) -> Manifest | None:

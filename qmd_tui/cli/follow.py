@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import cast
 
@@ -28,16 +28,20 @@ def start(endpoint: Endpoint, request: Request) -> Job:
         return client.call(request, JobReply).job
 
 
-def follow(endpoint: Endpoint, job: Job) -> Job:
-    """Show the progress of a job on a terminal, and return its final state. Raises the QmdError of one that failed."""
+def follow(endpoint: Endpoint, job: Job, show: Callable[[Job], None] | None = None) -> Job:
+    """Show the progress of a job, and return its final state. Raises the QmdError of one that failed.
+
+    `show` is for each state; without it, a terminal gets a bar.
+    """
     with Progress(sys.stderr) as progress:
+        shown = show or progress.show
         try:
-            job = _watch(endpoint, job, progress)
+            job = _watch(endpoint, job, shown)
         except KeyboardInterrupt:
             # A second Ctrl+C gets through: the job is then cancelled without anybody watching.
             streams.say("cancelling …")
             _cancel(endpoint, job)
-            job = _watch(endpoint, job, progress)
+            job = _watch(endpoint, job, shown)
     if job.error is not None:
         raise QmdError(job.error.code, job.error.message, job.error.hint)
     return job
@@ -55,14 +59,14 @@ def report(job: Job) -> int:
     return 0
 
 
-def _watch(endpoint: Endpoint, job: Job, progress: Progress) -> Job:
+def _watch(endpoint: Endpoint, job: Job, show: Callable[[Job], None]) -> Job:
     with SyncClient(endpoint.rpc) as client:
         replies = client.stream(JobGet(job=job.id, stream=True), JobReply)
         # Closed before the connection is, so that the daemon hears that nobody watches any more.
         with closing(cast("Generator[JobReply]", replies)):
             for reply in replies:
                 job = reply.job
-                progress.show(job)
+                show(job)
     return job
 
 

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "make an index of this directory's own"),
     "trust": ("trust", "allow what a project's index.yml asks for"),
     "skill": ("skill", "teach an agent to use qmd"),
+    "pull": ("pull", "fetch models: of a profile, or by name"),
     "status": ("status", "what is indexed, and whether the daemon runs"),
     "check": ("check", "whether the models are there"),
     "server": ("server", "run the daemon in the foreground"),

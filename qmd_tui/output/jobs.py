@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ipc.protocol import Job
+from qmd_tui.output.progress import megabytes
 from qmd_tui.output.status import size
 
 # What a cleanup removes, in words.
@@ -18,7 +19,7 @@ _NAMED = 20
 
 
 def summary(counts: Mapping[str, int]) -> str:
-    """`Indexed: 3 new, …`, `Embedded: 12 chunks of 3 documents`, or both, a line each; "" when nothing is counted."""
+    """`Indexed: 3 new, …`, `Embedded: 12 chunks of 3 documents`, `Fetched: 1 model`, a line each; "" for nothing."""
     lines = []
     if "new" in counts:
         parts = (f"{counts.get(name, 0)} {name}" for name in ("new", "updated", "unchanged", "removed"))
@@ -31,6 +32,9 @@ def summary(counts: Mapping[str, int]) -> str:
         removed = {name: counts.get(f"removed_{name}", 0) for name in _WASTE}
         shown = ", ".join(f"{number} {_WASTE[name]}" for name, number in removed.items())
         lines.append(f"Removed: {shown}. {size(counts['freed_bytes'])} freed.")
+    if "fetched" in counts or "present" in counts:
+        there = f", {counts['present']} there already" if "present" in counts else ""
+        lines.append(f"Fetched: {_number(counts.get('fetched', 0), 'model')}{there}")
     return "\n".join(lines)
 
 
@@ -39,6 +43,14 @@ def would_clean(found: Mapping[str, int]) -> Iterator[str]:
     for name, what in _WASTE.items():
         yield f"Would remove {found[name]} {what}"
     yield "Would rebuild the lexical index and vacuum the database"
+
+
+def phase(job: Job) -> str:
+    """What it does now: `fetching qwen3-0.6b: 1,515 MB in 3 files`."""
+    if not job.files:
+        return job.phase
+    total = sum(file.total for file in job.files)
+    return f"{job.phase}: {megabytes(total)} in {_number(len(job.files), 'file')}"
 
 
 def remarks(job: Job) -> Iterator[str]:

@@ -51,7 +51,13 @@ def describe(job: Job) -> str:
     if not job.total:
         return f"{what}{safe.line(job.current)}"
     full = _BAR * min(job.done, job.total) // job.total
-    return f"{what}{'█' * full}{'░' * (_BAR - full)} {job.done}/{job.total} {safe.line(job.current)}"
+    done = f"{job.done}/{job.total}" if job.unit != "bytes" else f"{megabytes(job.done)} of {megabytes(job.total)}"
+    return f"{what}{'█' * full}{'░' * (_BAR - full)} {done} {safe.line(job.current)}"
+
+
+def megabytes(size_bytes: int) -> str:
+    """`1,192 MB`; less than one in kB."""
+    return f"{size_bytes / 1e6:,.0f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:,.0f} kB"
 
 
 def clip(text: str, columns: int) -> str:

@@ -36,6 +36,7 @@ from ipc.protocol import (
     JobReply,
     Ping,
     PlaceReply,
+    Pull,
     Query,
     Reply,
     Request,
@@ -78,6 +79,11 @@ class Parts:
     async def search(self, request: Any, emit: Any, priority: Priority) -> SearchReply:
         self.asked.append(("search", type(request), emit is not None, priority))
         return FOUND
+
+    # Puller
+    def check(self, names: list[str]) -> list[str]:
+        self.asked.append(("check", *names))
+        return names
 
     # Collections
     async def add(self, *arguments: str) -> str:
@@ -151,6 +157,7 @@ class House:
             jobs=jobs,
             collections=parts,
             searcher=parts,
+            puller=parts,
             gpu=lambda: GpuSample(at=1.0),
         )
         self.emitted: list[Reply] = []
@@ -276,3 +283,9 @@ class TestJobs:
             JobReply(job=job("running"), done=False),
         ]
         assert reply == JobReply(job=job("done"))
+
+
+async def test_a_pull_is_checked_before_it_is_a_job(house: House) -> None:
+    assert (await house.ask(Pull(names=["gpu"]))).job.id == "j1"
+    assert house.parts.asked == [("check", "gpu")]
+    assert house.jobs.started == [("fetch", "", {"names": ["gpu"]})]

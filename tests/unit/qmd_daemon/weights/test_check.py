@@ -6,6 +6,8 @@ from ipc.errors import QmdError
 from qmd_daemon.config import Config, EngineConfig
 from qmd_daemon.weights import check
 from qmd_daemon.weights.installed import Check
+from qmd_daemon.weights.profiles import Machine
+from tests.hub import FakeHub, checkpoint
 
 PRESENT = Check(name="all-minilm-l6-v2", role="embedding", ok=True, size_bytes=22_700_000)
 MISSING = Check(name="all-minilm-l6-v2", role="embedding", ok=False, reason="not installed", hint="Install it: pip …")
@@ -14,6 +16,7 @@ MISSING = Check(name="all-minilm-l6-v2", role="embedding", ok=False, reason="not
 @pytest.fixture(autouse=True)
 def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("QMD_HOME", str(tmp_path))
+    monkeypatch.setattr(check.machine, "detect", Machine)
 
 
 @pytest.mark.parametrize(
@@ -37,10 +40,58 @@ def test_the_exit_code_says_whether_all_are_there(
     assert capsys.readouterr() == (f"{check.describe(found)}\n", "")
 
 
-def test_download_says_what_to_type(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(check, "checks", lambda *_: [MISSING])
-    assert check.main(["--download"]) == 3
-    assert "nothing is fetched" in capsys.readouterr().err
+CONFIG = """
+[engine]
+embedding = "tiny"
+reranker = "none"
+expansion = "none"
+[models.tiny]
+role = "embedding"
+repositories = ["somebody/Tiny"]
+like = "bge-small-en-v1.5"
+"""
+
+
+def test_download_fetches_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text(CONFIG)
+    assert check.main([]) == 3
+    assert capsys.readouterr().out == "MISSING Embedding tiny: Fetch it: qmd pull tiny\n"
+    with FakeHub() as hub:
+        hub.add("somebody/Tiny", checkpoint(2_000_000))
+        monkeypatch.setenv("QMD_HUB_ENDPOINT", hub.address)
+        assert check.main(["--download"]) == 0
+        out, err = capsys.readouterr()
+        assert out == "OK Embedding (2MB)\n"
+        assert "tiny: fetched from somebody/Tiny@master (2 MB)\n" in err
+        hub.headers.clear()
+        assert check.main(["--download"]) == 0
+        assert hub.headers == []
+
+
+def test_download_says_what_cannot_be_had(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text(CONFIG)
+    with FakeHub() as hub:
+        monkeypatch.setenv("QMD_HUB_ENDPOINT", hub.address)
+        assert check.main(["--download"]) == 3
+    out, err = capsys.readouterr()
+    assert out.startswith("MISSING Embedding tiny")
+    assert "has no tiny; it was looked for as somebody/Tiny" in err
+
+
+def test_what_would_suit_this_machine_is_told_and_not_asked_for(tmp_path: Path) -> None:
+    """Of the profile `auto`, only what is in use counts."""
+    found = check.checks(Config(), str(tmp_path))
+    assert [(line.name, line.optional) for line in found] == [
+        ("all-minilm-l6-v2", False),
+        ("multilingual-e5-small", True),
+        ("mmarco-mminilmv2-l12-h384-v1", True),
+    ]
 
 
 def test_a_mistake_in_the_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
