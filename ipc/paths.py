@@ -131,12 +131,14 @@ def private_dir(path: str) -> str:
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
         found = os.lstat(path)
+        if stat.S_ISLNK(found.st_mode) and found.st_uid == os.getuid():
+            found = os.stat(path)  # data on a larger disk, configuration kept with the other dotfiles
     except OSError as error:
         raise QmdError(
             "unavailable", f"Cannot use the directory {path}: {error.strerror}.", "Set QMD_HOME to one that is yours."
         ) from None
     if not stat.S_ISDIR(found.st_mode):
-        # A link would let somebody else decide where our sockets are.
+        # Another user's link would let them decide where our sockets are.
         raise QmdError("unavailable", f"{path} is not a directory.", "Remove it, or set QMD_HOME.")
     if found.st_uid != os.getuid():
         raise QmdError("unavailable", f"{path} belongs to user {found.st_uid}, not to you.", "Set QMD_HOME.")

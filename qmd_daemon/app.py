@@ -88,8 +88,9 @@ class App:
         """Everything between the sockets and the engine."""
         indexes = Indexes(self._paths, publish)
         stack.push_async_callback(indexes.close)
+        collections = Collections(self._paths, indexes)
         jobs = await stack.enter_async_context(
-            Jobs(indexes, engine, self._config.ingest, self._paths, publish, others={"fetch": pull})
+            Jobs(indexes, engine, self._config.ingest, collections, publish, others={"fetch": pull})
         )
         telemetry = await stack.enter_async_context(Telemetry(Meter(lambda: engine.worker_pid).sample, publish))
         return Handlers(
@@ -97,7 +98,7 @@ class App:
             indexes=indexes,
             engine=engine,
             jobs=jobs,
-            collections=Collections(self._paths, indexes),
+            collections=collections,
             searcher=Searcher(indexes, engine),
             puller=Puller(self._config),
             gpu=lambda: telemetry.last,

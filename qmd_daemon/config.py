@@ -92,15 +92,15 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: LogConfig = LogConfig()
 
 
-# variable -> (table, key, how to read it)
-ENVIRONMENT: dict[str, tuple[str, str, type]] = {
-    "QMD_ENGINE": ("engine", "kind", str),
-    "QMD_PROFILE": ("engine", "profile", str),
-    "QMD_MODEL": ("engine", "embedding", str),
-    "QMD_DEVICE": ("engine", "device", str),
-    "QMD_HUB_ENDPOINT": ("hub", "endpoint", str),
-    "QMD_HUB_DIRECTORY": ("hub", "directory", str),
-    "QMD_LOG_LEVEL": ("log", "level", str),
+# variable -> (table, key)
+ENVIRONMENT: dict[str, tuple[str, str]] = {
+    "QMD_ENGINE": ("engine", "kind"),
+    "QMD_PROFILE": ("engine", "profile"),
+    "QMD_MODEL": ("engine", "embedding"),
+    "QMD_DEVICE": ("engine", "device"),
+    "QMD_HUB_ENDPOINT": ("hub", "endpoint"),
+    "QMD_HUB_DIRECTORY": ("hub", "directory"),
+    "QMD_LOG_LEVEL": ("log", "level"),
 }
 
 
@@ -111,19 +111,25 @@ def load(
 
     Raises QmdError("invalid") that names the source, the key and the nearest known key.
     """
-    merged: dict[str, Any] = _read(paths.config_file)
-    merged.setdefault("http", {})
-    if isinstance(merged["http"], dict) and (env.get("QMD_HTTP_PORT") or "port" not in merged["http"]):
-        merged["http"]["port"] = paths.http_port
-    for variable, (table, key, kind) in ENVIRONMENT.items():
+    tables = _read(paths.config_file)
+    _checked(tables, paths.config_file)
+    if env.get("QMD_HTTP_PORT") or "port" not in tables.get("http", {}):
+        tables.setdefault("http", {})["port"] = paths.http_port  # Paths has checked it
+    for variable, (table, key) in ENVIRONMENT.items():
         if text := env.get(variable):
-            merged.setdefault(table, {})[key] = kind(text)
+            tables.setdefault(table, {})[key] = text
+            _checked(tables, f"{variable}={text}")
     for table, values in (flags or {}).items():
-        merged.setdefault(table, {}).update(values)
+        tables.setdefault(table, {}).update(values)
+    return _checked(tables, "The command line")
+
+
+def _checked(tables: dict[str, Any], source: str) -> Config:
+    """Errors are of the source that was merged in last: what was there before has passed."""
     try:
-        return msgspec.convert(merged, Config)
+        return msgspec.convert(tables, Config)
     except msgspec.ValidationError as error:
-        raise QmdError("invalid", f"{paths.config_file}: {error}.", _nearest(str(error))) from None
+        raise QmdError("invalid", f"{source}: {error}.", _nearest(str(error))) from None
 
 
 def _read(path: str) -> dict[str, Any]:

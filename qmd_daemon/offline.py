@@ -252,9 +252,13 @@ class _Reading:
             raise QmdError("not_found", "Nothing is indexed yet.", "Add a directory: `qmd collection add PATH`.")
         try:
             self._connection = sqlite3.connect(f"file:{_quoted(self._path)}?mode=ro", uri=True, timeout=_BUSY_S)
+        except sqlite3.Error as error:
+            raise _unreadable(error) from None
+        try:
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.Error as error:
-            raise QmdError("unavailable", f"The index cannot be read: {error}.", "`qmd update` mends it.") from None
+            self._connection.close()
+            raise _unreadable(error) from None
         if version != len(migrations.STEPS):
             self._connection.close()
             hint = "`qmd update` brings it up to date." if version < len(migrations.STEPS) else "Update this program."
@@ -262,8 +266,14 @@ class _Reading:
         self._connection.execute("BEGIN")
         return self._connection
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise _unreadable(error) from None
+
+
+def _unreadable(error: sqlite3.Error) -> QmdError:
+    return QmdError("unavailable", f"The index cannot be read: {error}.", "`qmd update` says what to do.")
 
 
 def _reader(paths: Paths, index: str) -> Any:

@@ -134,6 +134,8 @@ async def drop_unused(index: Index) -> None:
 
 
 def _add(file: IndexFile, paths: Paths, path: str, name: str, mask: str) -> str:
+    if not _can_be_stored(path):
+        raise QmdError("invalid", f"Collection path is not UTF-8: {path!a}.", "Rename the directory.")
     expanded = os.path.expanduser(path)
     if not os.path.isabs(expanded):
         raise QmdError("invalid", f"Collection path is not absolute: {path!r}.", "Give it from the root, or from `~`.")
@@ -149,9 +151,8 @@ def _add(file: IndexFile, paths: Paths, path: str, name: str, mask: str) -> str:
         raise QmdError(
             "invalid", f"Collection path is not a directory: {path}. Resolved: {resolved}.", "Choose a directory."
         )
-    if not _encodes(place):
-        raise QmdError("invalid", f"Collection path is not UTF-8: {os.fsencode(place)!r}.", "Rename the directory.")
     mask = mask.strip() or scan.DEFAULT_MASK
+    scan.matcher(mask)  # complains
     name = _checked(name) if name else _default_name(place)
     _check_new(file.collections, name, place, mask)
     allowed = trust.allows(paths, file)
@@ -197,12 +198,12 @@ def _default_name(path: str) -> str:
     return kept[:_NAME_MAX].strip("-") or "root"
 
 
-def _encodes(path: str) -> bool:
+def _can_be_stored(path: str) -> bool:
     try:
         path.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in path
 
 
 def _in_step(connection: sqlite3.Connection, file: IndexFile) -> bool:

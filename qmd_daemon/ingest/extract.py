@@ -52,10 +52,11 @@ def _bytes(path: str, max_bytes: int) -> tuple[bytes, os.stat_result]:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise LeftOut("not a file")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(max_bytes + 1)  # it may grow while we read
-        if len(data) > max_bytes:
-            raise LeftOut(f"larger than {max_bytes / (1024 * 1024):g} MB")
-        return data, found
+        if found.st_size <= max_bytes:
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(max_bytes + 1)  # it may grow while we read
+            if len(data) <= max_bytes:
+                return data, found
+        raise LeftOut(f"larger than {max_bytes / (1024 * 1024):g} MB")
     finally:
         os.close(descriptor)

@@ -28,7 +28,6 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ipc import project
 from ipc.errors import QmdError
-from ipc.paths import private_dir
 from qmd_daemon.ingest.scan import DEFAULT_MASK
 
 # The first is ours; tobi/qmd takes the others, too.
@@ -143,11 +142,11 @@ class IndexFile:
     def save(self) -> None:
         """Replace the file at once, also where it is a link."""
         place = os.path.realpath(self.path)
-        private_dir(os.path.dirname(self.path))
         text = io.StringIO()
         self._yaml.dump(self._root, text)
         temporary = f"{place}.tmp"
         try:
+            os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text.getvalue())
@@ -182,10 +181,12 @@ class IndexFile:
             return CommentedMap()
         except OSError as error:
             raise QmdError("invalid", f"Cannot read {self.path}: {error.strerror}.") from None
-        except (YAMLError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError:
+            raise self._invalid("not YAML in UTF-8", 1) from None
+        except (YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that does not exist
             mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-            what = (error.problem if isinstance(error, MarkedYAMLError) else None) or "not YAML in UTF-8"
-            raise self._invalid(what, mark.line + 1 if mark else 1) from None
+            what = error.problem if isinstance(error, MarkedYAMLError) else str(error)
+            raise self._invalid(what or "not YAML", mark.line + 1 if mark else 1) from None
         if found is None:
             return CommentedMap()
         if not isinstance(found, CommentedMap):

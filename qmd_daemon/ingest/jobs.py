@@ -13,7 +13,6 @@ from typing import Any, Literal, Self, TypeAlias
 import structlog
 
 from ipc.errors import QmdError
-from ipc.paths import Paths
 from ipc.protocol import ErrorBody, Job, JobEvent, JobState, Publish
 from qmd_daemon.config import IngestConfig
 from qmd_daemon.ingest.cleanup import cleanup
@@ -27,6 +26,8 @@ Kind: TypeAlias = Literal["update", "embed", "add", "cleanup", "fetch"]
 # What a job of another kind does. It is handed the job's options.
 Work: TypeAlias = Callable[..., Awaitable[None]]
 _KEPT = 50
+# Jobs that wait in one index's queue; the same one asked for again does not count.
+_QUEUED_MAX = 50
 # Progress is told at most so often.
 _TELL_S = 0.1
 log = structlog.get_logger()
@@ -120,17 +121,20 @@ class Jobs:
         indexes: Indexes,
         engine: Embedder,
         config: IngestConfig,
-        paths: Paths,
+        collections: Collections,
         publish: Publish,
         *,
         others: Mapping[Kind, Work] | None = None,
     ) -> None:
-        """`others`: kinds of jobs that have nothing to do with an index, and what they do."""
+        """`collections` is what everybody uses: two would change index.yml behind each other's back.
+
+        `others`: kinds of jobs that have nothing to do with an index, and what they do.
+        """
         self._others = others or {}
         self._indexes = indexes
         self._engine = engine
         self._config = config
-        self._collections = Collections(paths, indexes)
+        self._collections = collections
         self._publish = publish
         self._records: dict[str, _Record] = {}
         self._queues: dict[str, deque[_Record]] = {}
@@ -153,7 +157,8 @@ class Jobs:
         """Queue a job; one that is queued already for the same is joined.
 
         Options: `collections` of an update, add or embed (none: all), `force` of an embed, those of other kinds.
-        `index` is "" for what belongs to none. Raises QmdError("unavailable") while the daemon stops.
+        `index` is "" for what belongs to none. Raises QmdError("unavailable") while the daemon stops, and
+        QmdError("overloaded") when too many wait.
         """
         if self._closing:
             raise QmdError("unavailable", "The daemon is stopping.", "Try again when it is back.")
@@ -163,6 +168,8 @@ class Jobs:
             late = record.task is not None and (kind not in self._others or record.task.cancelling())
             if not late and record.kind == kind and record.options == options:
                 return record.job
+        if len(queue) > _QUEUED_MAX:
+            raise QmdError("overloaded", f"{_QUEUED_MAX} jobs wait already.", "Try again when some are done.")
         record = _Record(secrets.token_hex(4), kind, index, options, self._publish)
         self._records[record.job.id] = record
         self._forget_old()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from pathspec import GitIgnoreSpec
 from wcmatch import glob
+
+from ipc.errors import QmdError
 
 # What is written to be read. Data (JSON, CSV, SVG, lock files) is left out: a person asks for it by mask.
 DEFAULT_MASK = (
@@ -42,10 +45,9 @@ def walk(root: str, mask: str, ignore: Sequence[str]) -> Iterator[Entry | Unseen
     """The files below `root` that match `mask` and no pattern of `ignore`, in the order of their names.
 
     Left out without a word: what is hidden, vendored, ignored, a link, or no file. `mask` is as in `split_mask`,
-    `ignore` as in .gitignore.
+    `ignore` as in .gitignore. Raises QmdError("invalid") for patterns that mean nothing.
     """
-    wanted = matcher(mask)
-    ignored = GitIgnoreSpec.from_lines(ignore).match_file
+    wanted, ignored = matcher(mask), ignorer(ignore)
     pending = [""]
     while pending:
         folder = pending.pop()
@@ -69,9 +71,31 @@ def walk(root: str, mask: str, ignore: Sequence[str]) -> Iterator[Entry | Unseen
 
 
 def matcher(mask: str) -> Callable[[str], bool]:
-    """Whether a path relative to the collection matches the mask; upper and lower case are alike."""
-    compiled = glob.compile(split_mask(mask), flags=_GLOB)
+    """Whether a path relative to the collection matches the mask; upper and lower case are alike.
+
+    Raises QmdError("invalid") for a mask that names nothing, or stands for more than a thousand.
+    """
+    parts = split_mask(mask)
+    try:
+        compiled = glob.compile(parts, flags=_GLOB)
+    except Exception as error:  # noqa: BLE001 - wcmatch has no public name for what it raises at its limit
+        raise QmdError("invalid", f"{mask!r} is not a mask: {error}.", "A mask looks like `**/*.{md,txt}`.") from None
+    if not parts:
+        raise QmdError("invalid", f"{mask!r} is not a mask.", "A mask looks like `**/*.{md,txt}`.")
     return lambda path: bool(compiled.match(path))
+
+
+def ignorer(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a path, with a `/` behind it if it is a directory, is to be ignored. Raises QmdError("invalid")."""
+    lines = []
+    for pattern in patterns:
+        try:
+            lines.append(GitIgnoreSpec.from_lines([pattern]).patterns)
+        except (ValueError, re.error) as error:
+            raise QmdError(
+                "invalid", f"`ignore` has the pattern {pattern!r}: {error}.", "Write it as in .gitignore."
+            ) from None
+    return GitIgnoreSpec([one for some in lines for one in some]).match_file
 
 
 def split_mask(mask: str) -> list[str]:

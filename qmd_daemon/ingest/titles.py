@@ -23,10 +23,12 @@ _FRONT_MATTER = re.compile(r"---[ \t]*\n(?=[ \t#]*[\w\"'-])(.*?\n)?(?:---|\.\.\.
 _KEY = re.compile(r"[\w\"'-][^\n:]*:(?:[ \t\n]|\Z)")
 _YAML_TITLE = re.compile(r"^[\"']?title[\"']?[ \t]*:(?:[ \t]+.*)?\n(?:[ \t]+.*\n)*", re.IGNORECASE | re.MULTILINE)
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-_HEADING = re.compile(r"^ {0,3}#{1,2}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
-_UNDERLINED = re.compile(r"^[ \t]*(\S.*?)[ \t]*\n(=|-|~|\^|\*|#|\"|\+)\2{2,}[ \t]*$", re.MULTILINE)
-_SETEXT = re.compile(r"^ {0,3}(\S.*?)[ \t]*\n(?:=+|-{3,})[ \t]*$", re.MULTILINE)
-_ORG = re.compile(r"^#\+TITLE:[ \t]*(.+?)[ \t]*$|^\*[ \t]+(.+?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+# These take a title to the end of its line, blanks and all: `.+?[ \t]*$` on a line of many blanks takes time that grows
+# with their square, and with closing hashes, their cube (800 of them: half a second).
+_HEADING = re.compile(r"^ {0,3}#{1,2}[ \t]+(.+)$", re.MULTILINE)
+_UNDERLINED = re.compile(r"^[ \t]*(\S.*)\n(=|-|~|\^|\*|#|\"|\+)\2{2,}[ \t]*$", re.MULTILINE)
+_SETEXT = re.compile(r"^ {0,3}(\S.*)\n(?:=+|-{3,})[ \t]*$", re.MULTILINE)
+_ORG = re.compile(r"^#\+TITLE:(.+)$|^\*[ \t]+(.+)$", re.IGNORECASE | re.MULTILINE)
 
 
 def is_markdown(path: str) -> bool:
@@ -42,10 +44,11 @@ def inside(text: str, path: str) -> str | None:
     head = text[start : start + _HEAD_CHARACTERS]
     if is_markdown(path):
         head = _FENCE.sub("", head)
-        found = sorted((match.start(), match[1]) for kind in (_HEADING, _SETEXT) for match in kind.finditer(head))
+        headings = [(match.start(), _unclosed(match[1])) for match in _HEADING.finditer(head)]
+        found = sorted(headings + [(match.start(), match[1]) for match in _SETEXT.finditer(head)])
         candidates = [title for _, title in found]
     elif suffix in _PLAIN:
-        candidates = [match[1] for match in _HEADING.finditer(head)]
+        candidates = [_unclosed(match[1]) for match in _HEADING.finditer(head)]
     elif suffix == ".org":
         candidates = [match[1] or match[2] for match in _ORG.finditer(head)]
     elif suffix in _RST:
@@ -76,9 +79,17 @@ def _from_yaml(front_matter: str) -> str | None:
 
     try:
         value = next(iter(YAML(typ="safe", pure=True).load(match[0]).values()))
+        title = "" if value is None or isinstance(value, list | dict) else str(value)  # a date is a title, too
     except (YAMLError, ValueError, AttributeError, RecursionError):
-        value = match[0].partition(":")[2].splitlines()[0]
-    return _clean(str(value)) if isinstance(value, str | int | float) else None
+        title = match[0].partition(":")[2].splitlines()[0]
+    return _clean(title)
+
+
+def _unclosed(heading: str) -> str:
+    """`Title ##` -> `Title`; the hash of `C#` is its own."""
+    heading = heading.rstrip()
+    bare = heading.rstrip("#")
+    return bare if not bare or bare[-1] in " \t" else heading
 
 
 def _clean(title: str) -> str | None:

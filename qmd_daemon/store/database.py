@@ -61,13 +61,17 @@ class Database:
             if not create:
                 raise QmdError("not_found", "Nothing is indexed yet.", "Add a directory: `qmd collection add PATH`.")
             private_dir(os.path.dirname(path))
-            # SQLite gives its -wal and -shm files the permissions of this one.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            try:
+                # SQLite gives its -wal and -shm files the permissions of this one.
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            except OSError as error:
+                raise QmdError("unavailable", f"The index {path} cannot be made: {error.strerror}.") from None
         try:
             with closing(_connect(path)) as connection:
                 _prepare(connection)
         except sqlite3.Error as error:
-            _blame_the_machine(error, path)
+            if sentence := of_the_machine(error, path):
+                raise sentence from error
             raise
         except ValueError as error:
             raise QmdError("version", f"{path}: {error}.", "Update QMD, or use another index.") from None
@@ -114,7 +118,8 @@ class Database:
         try:
             return await asyncio.get_running_loop().run_in_executor(threads, self._transact, work, begin)
         except sqlite3.Error as error:
-            _blame_the_machine(error, self.path)
+            if sentence := of_the_machine(error, self.path):
+                raise sentence from error
             raise
 
     def _transact(self, work: Callable[[sqlite3.Connection], T], begin: str) -> T:
@@ -164,8 +169,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
         meta.put(connection, "identity", os.urandom(8).hex())
 
 
-def _blame_the_machine(error: sqlite3.Error, path: str) -> None:
-    """Raise a sentence for a person if that is where the error comes from. Anything else is a bug."""
-    why = _OUTSIDE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)  # the low byte is the primary code
-    if why:
-        raise QmdError("unavailable", f"The index {path} cannot be used.", why) from error
+def of_the_machine(error: sqlite3.Error | OSError, path: str) -> QmdError | None:
+    """A sentence for a person, if the machine is where the error comes from. Anything else is a bug."""
+    if isinstance(error, OSError):
+        why = f"The system says: {error.strerror}." if error.strerror else None
+    else:
+        why = _OUTSIDE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)  # the low byte is the primary code
+    return QmdError("unavailable", f"The index {path} cannot be used.", why) if why else None

@@ -211,14 +211,17 @@ class Keeper:
         before = self._unsaved
         self.seq, total = self._replay(connection, generation, self.seq)
         due = save or self._derived.in_place or self._unsaved >= max(_SAVE_AFTER, _SAVE_SHARE * total)
-        behind = self.seq - self.saved_seq >= _SAVE_AFTER  # changes of other kinds, which need not be kept for us
         changed = self._unsaved > before
-        if (self._unsaved and due) or behind:
+        if self._unsaved and due:
             self._save(generation)
             if generation.count() != total:
                 return changed, f"holds {generation.count()} of {total}"
             if generation.worn():
                 return changed, "worn"
+        elif not self._unsaved and self.seq - self.saved_seq >= _SAVE_AFTER:
+            # Changes of the other kind, which need not be kept for us: our files stay as they are.
+            self._seen = self._seen._replace(seq=self.seq)
+            generations.write_seen(self._path, self._seen)
         return changed, ""
 
     def _replay(self, connection: sqlite3.Connection, generation: Generation, seq: int) -> tuple[int, int]:
@@ -293,4 +296,5 @@ def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.execute("COMMIT")
+        if connection.in_transaction:  # some errors have ended it already
+            connection.execute("COMMIT")

@@ -127,6 +127,8 @@ def find(connection: sqlite3.Connection, ref: str) -> tuple[Stored, int | None, 
     a reading with a suffix. A docid names a content: of several copies, the first is meant.
     Raises QmdError("not_found"), which suggests near names, or QmdError("conflict"), which lists the candidates.
     """
+    if not _can_be_a_name(ref):
+        raise QmdError("not_found", f"There is no document {ref!a}.")
     for place, line, count in _readings(ref):
         found = _locate(connection, place)
         if len(found) > 1:
@@ -142,6 +144,15 @@ def index_of(ref: str) -> str | None:
     """The index that a `qmd://…?index=name` names."""
     _, mark, rest = ref.rpartition("?index=")
     return rest.partition(":")[0] or None if mark and ref.startswith("qmd:") else None
+
+
+def _can_be_a_name(ref: str) -> bool:
+    """Documents have names in UTF-8, of files; SQLite and the operating system refuse to look for others."""
+    try:
+        ref.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in ref
 
 
 def _readings(ref: str) -> Iterator[tuple[str, int | None, int | None]]:

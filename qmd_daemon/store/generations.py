@@ -1,7 +1,7 @@
 """How a derived index lies on disk. Standard library only: `qmd search` reads it.
 
     <directory>/CURRENT             the name of the generation in use, replaced by rename
-    <directory>/g000001/seen.json   what it was derived from, and the sums of its files
+    <directory>/g000001/seen.json   what it was derived from, the sums of its files, and its own
     <directory>/g000001/…           the files themselves
 
 A generation whose `seen.json` has no sums is being changed. If its writer dies then, nobody can tell whether it is
@@ -84,6 +84,8 @@ def read_seen(path: str) -> Seen | None:
     try:
         with open(os.path.join(path, _SEEN), encoding="utf-8") as file:
             found = json.load(file)
+        if found.pop("sum") != zlib.crc32(json.dumps(found).encode()):
+            return None
         files = found["files"]
         sums = None if files is None else {str(name): (int(size), int(crc)) for name, (size, crc) in files.items()}
         return Seen(str(found["version"]), str(found["identity"]), int(found["seq"]), sums)
@@ -95,7 +97,8 @@ def write_seen(path: str, seen: Seen) -> None:
     """Replace what the generation says of itself, at once and for good."""
     import json
 
-    _replace(path, _SEEN, json.dumps(seen._asdict()))
+    said = seen._asdict()
+    _replace(path, _SEEN, json.dumps({**said, "sum": zlib.crc32(json.dumps(said).encode())}))
 
 
 def damaged(path: str, files: Sums) -> str:

@@ -123,9 +123,10 @@ class Graph:
         found: Found = []
         query = vector / (np.linalg.norm(vector) or 1.0)
         for start in range(0, len(allowed), EXACT_MAX):
+            keys = allowed[start : start + EXACT_MAX]
             with self._turns.urgent():
-                got = self._index.get(allowed[start : start + EXACT_MAX].astype(np.uint64))
-            some = [(key, row) for key, row in zip(allowed[start:].tolist(), got, strict=False) if row is not None]
+                got = self._index.get(keys.astype(np.uint64))
+            some = [(key, row) for key, row in zip(keys.tolist(), got, strict=True) if row is not None]
             if some:
                 rows = np.stack([row for _, row in some]).astype(np.float32)
                 cosines = rows @ query / np.maximum(np.linalg.norm(rows, axis=1), 1e-6)

@@ -8,15 +8,17 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
+import msgspec
 import structlog
 
 from ipc.errors import QmdError
 from ipc.paths import Paths
-from ipc.protocol import CollectionInfo, IndexEvent, IndexStatus, Publish
-from qmd_daemon.store import changes, chunks, documents, intake, meta
-from qmd_daemon.store.database import Database
+from ipc.protocol import IndexEvent, IndexStatus, Publish
+from qmd_daemon.store import changes, reading
+from qmd_daemon.store.database import Database, of_the_machine
 from qmd_daemon.store.derived import Derived, Generation, Keeper, Stopped
 from qmd_daemon.store.graph import Graph, GraphKind
 from qmd_daemon.store.lexical import LexicalReader
@@ -35,6 +37,7 @@ class _Kept(Generic[G]):
 
     def __init__(self, directory: str, derived: Derived, database: Database, stopping: Callable[[], bool]) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"qmd-{derived.name}")
+        self._database = database
         self.keeper = Keeper(
             os.path.join(directory, derived.name), derived, database.connect, stopping, structlog.get_logger().info
         )
@@ -44,7 +47,18 @@ class _Kept(Generic[G]):
         return cast("G | None", self.keeper.generation)
 
     def submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
-        return self._thread.submit(work, *args)
+        """Run `work` on the thread. It raises QmdError for what is the machine's fault, and when the daemon stops."""
+        return self._thread.submit(self._work, work, *args)
+
+    def _work(self, work: Callable[..., T], *args: Any) -> T:
+        try:
+            return work(*args)
+        except Stopped:
+            raise QmdError("unavailable", "The daemon is stopping.", "Try again when it is back.") from None
+        except (sqlite3.Error, OSError) as error:
+            if sentence := of_the_machine(error, self._database.path):
+                raise sentence from error
+            raise
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.wrap_future(self.submit(work, *args))
@@ -83,19 +97,19 @@ class Index:
 
     @classmethod
     async def open(cls, name: str, paths: Paths, publish: Publish) -> Index:
-        """Open the files, and bring the lexical index up to date; the vectors follow in the background.
+        """Open the database; vectors that are to be derived from it follow in the background.
 
         Raises QmdError as Database.open does.
         """
         database = await asyncio.to_thread(Database.open, paths.database(name))
         index = cls(name, paths, database, publish)
-        try:
-            await index._lexical.run(index._lexical.catch_up, True)
-        except BaseException:
-            await index.close()
-            raise
-        index._graph.submit(index._graph.catch_up, True).add_done_callback(_log_failure)
+        index._graph.submit(index._graph.catch_up, True).add_done_callback(index._log_failure)
         return index
+
+    async def ready(self) -> None:
+        """Wait until words can be searched. Who gives up waiting does not stop what is being built for all."""
+        if self._lexical.generation is None:
+            await self._lexical.run(self._lexical.repair, None, "")
 
     def lexical_reader(self) -> LexicalReader:
         """What searches the words, as of the last catch-up. Ask for it at each search: it may be another one."""
@@ -132,9 +146,8 @@ class Index:
 
     async def status(self) -> IndexStatus:
         """What is in it, and how large it is on disk."""
-        status = await self.database.read(self._status)
-        size = await asyncio.to_thread(_size_bytes, self.paths.index_dir(self.name))
-        return IndexStatus(name=self.name, path=self.paths.index_dir(self.name), size_bytes=size, **status)
+        summary = partial(reading.summary, index=self.name, directory=self.paths.index_dir(self.name))
+        return msgspec.convert(await self.database.read(summary), IndexStatus)
 
     async def close(self) -> None:
         """Stop what is being built, save, close."""
@@ -153,17 +166,10 @@ class Index:
     def _repair_graph(self, broken: Graph | None, reason: str) -> Future[None]:
         return self._graph.submit(self._graph.repair, broken, reason)
 
-    @staticmethod
-    def _status(connection: sqlite3.Connection) -> dict[str, Any]:
-        collections = documents.collections(connection)
-        return {
-            "documents": connection.execute("SELECT count(*) FROM documents").fetchone()[0],
-            "chunks": chunks.count(connection),
-            "vectors": chunks.vectors(connection),
-            "pending": chunks.pending_documents(connection),
-            "updated_at": float(meta.get(connection, intake.UPDATED, "0")),
-            "collections": [CollectionInfo(**one._asdict()) for one in collections],
-        }
+    def _log_failure(self, future: Future[Any]) -> None:
+        error = future.exception()
+        if error is not None and not self._stopping.is_set():
+            log.error("derived.failed", index=self.name, exc_info=error)
 
 
 class Indexes:
@@ -185,11 +191,13 @@ class Indexes:
             self._paths.index_dir(name)  # checks the name, before it gets a lock
             async with self._locks.setdefault(name, asyncio.Lock()):
                 if self._closed:
-                    raise QmdError("unavailable", "The daemon is stopping.")
+                    raise QmdError("unavailable", "The daemon is stopping.", "Try again when it is back.")
                 if not self._stands(name):
                     await self._let_go(name)
                     self._open[name] = await Index.open(name, self._paths, self._publish)
-        return self._open[name]
+        index = self._open[name]
+        await index.ready()
+        return index
 
     def _stands(self, name: str) -> bool:
         return name in self._open and self._open[name].database.stands()
@@ -207,22 +215,7 @@ class Indexes:
     async def close(self) -> None:
         """Close them all; again: nothing."""
         self._closed = True
-        for name in list(self._open):
-            await self._open.pop(name).close()
-
-
-def _size_bytes(directory: str) -> int:
-    total = 0
-    for place, _, names in os.walk(directory):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(place, name)).st_size
-            except FileNotFoundError:  # replaced meanwhile
-                continue
-    return total
-
-
-def _log_failure(future: Future[Any]) -> None:
-    error = future.exception()
-    if error is not None and not isinstance(error, Stopped):
-        log.error("derived.failed", exc_info=error)
+        for name, lock in list(self._locks.items()):
+            async with lock:  # one that is just being opened
+                if name in self._open:
+                    await self._open.pop(name).close()

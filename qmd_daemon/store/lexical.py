@@ -72,7 +72,7 @@ class LexicalWriter:
         """Add documents as (id, collection, path, title, text), in the place of those with the same id."""
         writer = self._open()
         for number, collection, _path, title, text in rows:
-            writer.delete_documents_by_term("id", number)
+            self.remove([number])
             document = tantivy.Document()
             document.add_unsigned("id", number)
             document.add_text("collection", collection)
@@ -82,9 +82,9 @@ class LexicalWriter:
             writer.add_document(document)
 
     def remove(self, ids: Iterable[int]) -> None:
-        writer = self._open()
-        for number in ids:
-            writer.delete_documents_by_term("id", number)
+        """Remove documents, also those that were added since the last commit."""
+        # Not by term: of a number, tantivy-py makes a signed one, which matches nothing in this field (0.27).
+        self._open().delete_documents_by_query(Query.term_set_query(self._index.schema, "id", list(ids)))
 
     def commit(self) -> None:
         """Make it durable. Afterwards no merge is running: the files stay as they are until the next change."""

@@ -48,5 +48,5 @@ class Vectors:
             if repaired is not None:
                 return repaired.search(vector, k, allowed)
         except (RuntimeError, TimeoutError) as error:
-            reason = str(error)
+            reason = str(error) or "it takes too long to build"
         raise QmdError("unavailable", f"The vector index cannot be searched: {reason}.", "See `qmd status`.")
