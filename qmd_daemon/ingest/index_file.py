@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
@@ -32,6 +33,8 @@ from qmd_daemon.ingest.scan import DEFAULT_MASK
 
 # The first is ours; tobi/qmd takes the others, too.
 _EDITOR_URI = ("editor_uri", "editor_uri_template", "editorUri", "editor-uri")
+# A list whose hyphens stand below the first letter of its key.
+_FLUSH_LIST = re.compile(r"^( *)[^\s#-][^\n]*:[ \t]*\n\1- ", re.MULTILINE)
 
 
 class Configured(NamedTuple):
@@ -176,7 +179,10 @@ class IndexFile:
     def _read(self) -> CommentedMap:
         try:
             with open(self.path, encoding="utf-8") as file:
-                found = self._yaml.load(file)
+                text = file.read()
+            if not _FLUSH_LIST.search(text):  # as tobi/qmd writes them
+                self._yaml.indent(mapping=2, sequence=4, offset=2)
+            found = self._yaml.load(text)
         except FileNotFoundError:
             return CommentedMap()
         except OSError as error:
