@@ -126,7 +126,7 @@ class _Launch:
             endpoint, pong = found
             if pong.ready:
                 return endpoint
-            self._wait(pong.state)
+            self._wait(f"the daemon, which is {pong.state}")
         elif self._child is not None:
             self._watch_child(self._child)
         elif not self._has_lock:
