@@ -111,7 +111,7 @@ class QmdApp(App[None]):
     # -- what must never happen --------------------------------------------------------------
 
     def _start_session(self) -> None:
-        self._session_worker = self.run_worker(self.session.run(), name="session", exit_on_error=False)
+        self._session_worker = self.run_worker(self.session.run, name="session", exit_on_error=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A bug in the session: note it down, tell, and go on with a new connection."""
