@@ -17,6 +17,7 @@ from ipc.errors import DaemonUnreachable, QmdError
 from ipc.paths import Paths
 from ipc.protocol import (
     MAX_MESSAGE_BYTES,
+    Done,
     Embed,
     EmbedReply,
     GpuSample,
@@ -25,6 +26,7 @@ from ipc.protocol import (
     JobReply,
     Search,
     SearchReply,
+    Shutdown,
 )
 
 FOUND = {"results": [], "stage": "lexical"}
@@ -37,7 +39,10 @@ def progress(state: str, *, done: bool) -> dict[str, Any]:
 
 @pytest.fixture
 async def client(router: Any) -> AsyncIterator[Client]:
+    """Connected, so that no test's short time is spent on that."""
     async with Client(router.address) as client:
+        await client.call(Shutdown(), Done)
+        router.received.clear()
         yield client
 
 

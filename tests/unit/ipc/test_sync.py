@@ -22,7 +22,10 @@ def progress(state: str, *, done: bool) -> dict[str, Any]:
 
 @pytest.fixture
 def client(router: Any) -> Iterator[SyncClient]:
+    """Connected, so that no test's short time is spent on that."""
     with SyncClient(router.address) as client:
+        client.call(Shutdown(), Done)
+        router.received.clear()
         yield client
 
 
