@@ -84,6 +84,15 @@ class Query(SearchRequest, frozen=True, kw_only=True, tag="query"):
     """Both, fused."""
 
 
+class Similar(IndexRequest, frozen=True, kw_only=True, tag="similar"):
+    """The documents nearest in meaning to one that is indexed, by the vectors that are stored: no model is needed."""
+
+    ref: str
+    top_k: TopK = 10
+    collections: list[str] = []
+    min_score: float | None = None
+
+
 class Embed(Request, frozen=True, kw_only=True, tag="embed"):
     """Vectors for texts. `f32`: one binary frame follows the reply, row-major little-endian float32."""
 
@@ -190,6 +199,7 @@ AnyRequest = (
     | Search
     | VSearch
     | Query
+    | Similar
     | Embed
     | Get
     | Status
@@ -520,6 +530,7 @@ REPLIES: dict[type[Request], type[Reply]] = {
     Search: SearchReply,
     VSearch: SearchReply,
     Query: SearchReply,
+    Similar: SearchReply,
     Embed: EmbedReply,
     Get: DocumentReply,
     Status: StatusReply,

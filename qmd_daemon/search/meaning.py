@@ -77,7 +77,9 @@ class Meaning:
         if space is None or not space.made_by(model.fingerprint):
             what = "Nothing is embedded yet" if space is None else f"The vectors are of another model, {space.model}"
             return [], [*notes, f"{what}: run `qmd embed`."]
-        allowed = await index.database.read(partial(self._allowed, index=index.name, space=space.id, request=request))
+        allowed = await index.database.read(
+            partial(self._allowed, index=index.name, space=space.id, collections=request.collections)
+        )
         lists = []
         for kind, texts in (("query", parsed.vectors), ("document", parsed.passages)):
             if texts:
@@ -89,6 +91,15 @@ class Meaning:
                 )
                 lists += [await self._one(index, vector, limit, allowed, request.collections) for vector in vectors]
         return _merge(lists, limit), notes
+
+    async def near(
+        self, index: Index, vector: NDArray[np.float32], space: int, limit: int, collections: Sequence[str]
+    ) -> list[Found]:
+        """The documents nearest to a vector of the active space, which is `space`."""
+        allowed = await index.database.read(
+            partial(self._allowed, index=index.name, space=space, collections=collections)
+        )
+        return _merge([await self._one(index, vector, limit, allowed, collections)], limit)
 
     async def _one(
         self,
@@ -108,14 +119,14 @@ class Meaning:
             wanted *= 4
 
     def _allowed(
-        self, connection: sqlite3.Connection, index: str, space: int, request: SearchRequest
+        self, connection: sqlite3.Connection, index: str, space: int, collections: Sequence[str]
     ) -> NDArray[np.int64] | None:
         """The chunks of the chosen collections, ascending; None for all."""
-        if not request.collections:
+        if not collections:
             return None
-        key = (index, space, changes.newest(connection), tuple(sorted(set(request.collections))))
+        key = (index, space, changes.newest(connection), tuple(sorted(set(collections))))
         if key not in self._filters:
-            ids = chunks.ids_in(connection, request.collections)
+            ids = chunks.ids_in(connection, collections)
             while len(self._filters) >= _FILTERS:
                 self._filters.pop(next(iter(self._filters)))
             self._filters[key] = np.array(ids, dtype=np.int64)

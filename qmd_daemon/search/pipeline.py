@@ -11,13 +11,13 @@ from typing import TypeVar
 import msgspec
 
 from ipc.errors import QmdError
-from ipc.protocol import Hit, Query, Search, SearchReply, SearchRequest, Stage, VSearch
+from ipc.protocol import Hit, Query, Search, SearchReply, SearchRequest, Similar, Stage, VSearch
 from qmd_daemon.engine.model import Priority
 from qmd_daemon.engine.supervisor import Engine
-from qmd_daemon.search import fusion, hits, syntax
+from qmd_daemon.search import fusion, hits, similar, syntax
 from qmd_daemon.search.hits import CANDIDATES, Found
 from qmd_daemon.search.meaning import Meaning, Unfit
-from qmd_daemon.store import reading
+from qmd_daemon.store import documents, reading
 from qmd_daemon.store.index import Index, Indexes
 
 T = TypeVar("T")
@@ -54,6 +54,11 @@ class Searcher:
                 return await asked.vector()
             case Query():
                 return await asked.hybrid(emit)
+
+    async def similar(self, request: Similar) -> SearchReply:
+        """The documents nearest to one that is indexed. Raises QmdError: not_found, conflict."""
+        index = await self._indexes.get(documents.index_of(request.ref) or request.index)
+        return await similar.answer(index, self._meaning, request)
 
 
 class _Asked:

@@ -43,6 +43,7 @@ from ipc.protocol import (
     Query,
     Reply,
     Search,
+    Similar,
     Status,
     StatusReply,
     Update,
@@ -96,6 +97,8 @@ class Handlers:
             case Search() | VSearch() | Query():
                 partial_replies = emit if request.stream else None
                 return Answer(await self._searcher.search(request, partial_replies, PRIORITIES[request.client]))
+            case Similar():
+                return Answer(await self._searcher.similar(request))
             case Embed():
                 return await self._embed(request)
             case Get():

@@ -112,6 +112,15 @@ def vectors(connection: sqlite3.Connection) -> int:
     return int(connection.execute(query, (meta.get(connection, _ACTIVE, "0"),)).fetchone()[0])
 
 
+def vectors_of(connection: sqlite3.Connection, space: int, content: str) -> list[bytes]:
+    """The vectors of a content, named by its hash, in a space: float16, little-endian, in the order of its chunks."""
+    rows = connection.execute(
+        "SELECT vector FROM chunks JOIN vectors ON vectors.chunk = chunks.id WHERE space = ? AND hash = ? ORDER BY ord",
+        (space, content),
+    )
+    return [row[0] for row in rows]
+
+
 def pending(connection: sqlite3.Connection, space: int, limit: int = -1, collections: Sequence[str] = ()) -> list[str]:
     """The contents of documents that are not yet done in a space, in the order of the documents; -1 means all.
 

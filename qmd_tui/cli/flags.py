@@ -20,22 +20,22 @@ FORMATS = ("cli", "json", "jsonl", "csv", "md", "xml", "files")
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     """QUERY and the flags that search, vsearch and query share."""
     parser.add_argument("query", metavar="QUERY", nargs="+", help="what to look for; several words are one query")
-    add_choice(parser)
-    add_format(parser, FORMATS)
-    parser.add_argument("--full", action="store_true", help="the whole documents instead of snippets")
-    parser.add_argument("--line-numbers", action="store_true", help="number the lines of snippets, in every format")
-    parser.add_argument("--full-path", action="store_true", help="files by their paths, not by address and docid")
+    add_answer_arguments(parser)
     parser.add_argument("--explain", action="store_true", help="say why each was found")
 
 
-def add_choice(parser: argparse.ArgumentParser) -> None:
-    """Which results, and how many."""
+def add_answer_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which results, and how they are shown."""
     parser.add_argument(
         "-n", metavar="N", type=whole_number, help=f"results ({RESULTS}; {RESULTS_ROWS} with json and files)"
     )
     parser.add_argument("--all", action="store_true", help=f"all results, {RESULTS_MAX} at most")
     parser.add_argument("-c", "--collection", metavar="NAME", action="append", default=[], help="only in; repeatable")
     parser.add_argument("--min-score", metavar="S", type=float, help="leave out what scores less (0 to 1)")
+    add_format(parser, FORMATS)
+    parser.add_argument("--full", action="store_true", help="the whole documents instead of snippets")
+    parser.add_argument("--line-numbers", action="store_true", help="number the lines of snippets, in every format")
+    parser.add_argument("--full-path", action="store_true", help="files by their paths, not by address and docid")
 
 
 def add_format(parser: argparse.ArgumentParser, names: tuple[str, ...]) -> None:

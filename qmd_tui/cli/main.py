@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("search", "find words; needs no daemon"),
     "vsearch": ("ask", "find meaning"),
     "query": ("ask", "find both, fused: the best answer"),
+    "similar": ("ask", "find what is like a document"),
+    "rerank": ("rerank", "order lines from standard input by their meaning for a question"),
     "get": ("get", "show a document or some of its lines"),
     "multi-get": ("multi_get", "show many documents, by glob or list"),
     "ls": ("ls", "what is indexed, by collection or directory"),
@@ -33,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "skill": ("skill", "teach an agent to use qmd"),
     "pull": ("pull", "fetch models: of a profile, or by name"),
     "status": ("status", "what is indexed, and whether the daemon runs"),
+    "completion": ("completion", "what the shell needs to complete commands and flags"),
     "check": ("check", "whether the models are there"),
     "server": ("server", "run the daemon in the foreground"),
     "stop": ("stop", "stop the daemon"),
@@ -82,7 +85,11 @@ def _run(argv: Sequence[str]) -> int:
     if name in {"-V", "-v", "--version", "version"}:
         return _version()
     if name not in COMMANDS:
-        raise QmdError("invalid", f"There is no command {name!r}.", _nearest(name))
+        from qmd_tui.cli.elsewhere import ALIASES
+
+        if name not in ALIASES:
+            raise QmdError("invalid", f"Unknown command {name!r}.", _nearest(name))
+        name = ALIASES[name]
     return _command(name, index, arguments)
 
 
@@ -154,7 +161,7 @@ def _help() -> str:
         *lines,
         "",
         "`qmd COMMAND --help` says more.",
-        "Exit codes: 0 found, 1 nothing found, 2 usage, 3 daemon or model unavailable.",
+        "Exit codes: 0 found or done, 1 nothing found, 2 usage, 3 daemon or model unavailable, 130 interrupted.",
     ])  # fmt: skip
 
 

@@ -48,7 +48,8 @@ class Parser(argparse.ArgumentParser):
 
         known = list(map(str, action.choices))
         near = difflib.get_close_matches(str(value), known, n=1)
-        what = "Unknown subcommand" if action.dest == "action" else f"{action.option_strings[0]}: there is no"
+        name = action.option_strings[0] if action.option_strings else action.metavar
+        what = "Unknown subcommand" if action.dest == "action" else f"{name}: there is no"
         hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
         raise QmdError("invalid", f"{self._name()}: {what} {value!r}.", hint)
 
@@ -59,6 +60,10 @@ class Parser(argparse.ArgumentParser):
         import difflib
 
         if flags:
+            from qmd_tui.cli.elsewhere import FLAGS
+
+            if instead := FLAGS.get(flags[0].partition("=")[0]):
+                return instead
             near = difflib.get_close_matches(flags[0].partition("=")[0], self._option_string_actions, n=1)
             if near:
                 return f"Did you mean {near[0]}?"

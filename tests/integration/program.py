@@ -29,9 +29,9 @@ class Qmd:
             "PYTHONUTF8": "1",
         }
 
-    def __call__(self, *argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *argv: str, cwd: Path | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*QMD, *argv], env=self.env, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+            [*QMD, *argv], env=self.env, cwd=cwd, input=stdin, capture_output=True, text=True, timeout=60, check=False
         )
 
     def ok(self, *argv: str, cwd: Path | None = None) -> str:

@@ -448,3 +448,23 @@ def test_contexts(qmd: Qmd, tmp_path: Path) -> None:
     done = qmd("context", "add")
     assert (done.returncode, done.stdout) == (2, "")
     assert "usage:" in done.stderr
+
+
+# -- ours: by meaning ------------------------------------------------------------------------
+
+
+def test_similar(qmd: Qmd) -> None:
+    rows = json.loads(qmd.ok("similar", docid(qmd, "test1.md"), "--json"))
+    assert rows[0]["file"] == "qmd://fixtures/test2.md"
+    assert "qmd://fixtures/test1.md" not in {row["file"] for row in rows}
+    assert qmd.ok("similar", "./test1.md", "-n", "1", "--files", cwd=qmd.fixtures).count("qmd://fixtures/test2.md") == 1
+    assert qmd("similar", "test1.md", "--min-score", "1.5").returncode == 1
+    assert "notes/meeting.md" in qmd("similar", "notes/meetings.md").stderr
+
+
+def test_rerank(qmd: Qmd) -> None:
+    lines = "a.py:1:def retry(count):\nb.md:2:the roadmap for authentication\nc.md:3:bread and butter\n"
+    done = qmd("rerank", "roadmap", "authentication", stdin=lines)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == sorted(lines.splitlines())
+    assert done.stdout.startswith("b.md:2:")

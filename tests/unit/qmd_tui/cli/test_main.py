@@ -6,6 +6,7 @@ import pytest
 from ipc.paths import Paths
 from qmd_daemon import __version__
 from qmd_tui.cli import main as cli
+from qmd_tui.cli.elsewhere import ALIASES
 
 
 def qmd(*argv: str) -> int:
@@ -51,8 +52,8 @@ def test_no_command_and_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["serch"], "There is no command 'serch'.\nDid you mean `qmd search`?"),
-        (["zzz"], "There is no command 'zzz'.\nSee `qmd --help`."),
+        (["serch"], "Unknown command 'serch'.\nDid you mean `qmd search`?"),
+        (["zzz"], "Unknown command 'zzz'.\nSee `qmd --help`."),
         (["search"], "search: the following arguments are required: QUERY.\nusage: qmd search"),
         (["search", "a", "--jsn"], "search: unknown option '--jsn'.\nDid you mean --json?"),
         (["search", "a", "--minscore=2"], "search: unknown option '--minscore=2'.\nDid you mean --min-score?"),
@@ -64,6 +65,13 @@ def test_no_command_and_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         (["collection", "ad", "."], "collection: Unknown subcommand 'ad'.\nDid you mean add?"),
         (["context", "zzz"], "context: Unknown subcommand 'zzz'.\nThere are: add, list, rm, remove."),
         (["server", "--engine", "fakee"], "server: --engine: there is no 'fakee'.\nDid you mean fake?"),
+        (
+            ["embed", "--max-docs-per-batch", "0"],
+            "embed: unknown option '--max-docs-per-batch'.\nBatches are cut by tokens",
+        ),
+        (["query", "a", "--no-gpu"], "query: unknown option '--no-gpu'.\nSet QMD_DEVICE=cpu"),
+        (["collection", "add"], "Usage: qmd collection add <path>\nPass '.' to index the current directory."),
+        (["completion", "tcsh"], "completion"),
         (["--index"], "--index needs a name."),
         (["--index", "../x", "search", "a"], "'../x' is not an index name."),
         (["search", "a", "--index", ""], "'' is not an index name."),
@@ -105,3 +113,24 @@ def test_ways_to_end_early_are_quiet(
     monkeypatch.setattr("qmd_tui.output.streams.abandon", lambda: None)
     assert qmd("stop") == code
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("alias", "name"), ALIASES.items())
+def test_other_names_of_commands(capsys: pytest.CaptureFixture[str], alias: str, name: str) -> None:
+    with pytest.raises(SystemExit):
+        qmd(alias, "--help")
+    assert capsys.readouterr().out.startswith(f"usage: qmd {name}")
+
+
+def test_in_a_project_its_index_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import qmd_tui.cli.stop
+
+    seen: list[str] = []
+    monkeypatch.setattr(qmd_tui.cli.stop, "run", lambda args, _: seen.append(args.index) or 0)
+    (tmp_path / ".qmd").mkdir()
+    (tmp_path / ".qmd" / "index.yml").touch()
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    for argv in (["stop"], ["stop", "--index", "index"]):
+        assert qmd(*argv) == 0
+    assert seen == [str(tmp_path / ".qmd"), "index"]
