@@ -7,13 +7,14 @@ import io
 import json
 import os
 import re
+import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.program import Qmd
+from tests.integration.program import QMD, Qmd
 
 pytestmark = pytest.mark.xdist_group("compatibility")
 FILES = {
@@ -468,3 +469,49 @@ def test_rerank(qmd: Qmd) -> None:
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == sorted(lines.splitlines())
     assert done.stdout.startswith("b.md:2:")
+
+
+# -- the rest of its cases -------------------------------------------------------------------
+
+
+def test_a_removed_file_is_gone_after_an_update(qmd: Qmd) -> None:
+    place = qmd.fixtures / "short-lived.md"
+    place.write_text("# Short\n\npademelon\n")
+    assert "1 new" in qmd.ok("update")
+    place.unlink()
+    assert qmd.ok("update") == "Indexed: 0 new, 0 updated, 6 unchanged, 1 removed\n"
+    assert qmd("get", "fixtures/short-lived.md").returncode == 1
+    assert qmd("search", "pademelon").returncode == 1
+
+
+def test_the_same_content_in_two_collections_is_two_rows(qmd: Qmd, tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.md").write_text(f"# The authentication endpoint {number}\n\nauthentication endpoint\n")
+    (tmp_path / "api.md").write_text(FILES["docs/api.md"])
+    qmd.ok("collection", "add", str(tmp_path), "--name", "copies")
+    try:
+        for command in SEARCHES:
+            out = qmd.ok(command, "the authentication endpoint", "--files", "-n", "40")
+            found = set(re.findall(r"qmd://[^,\s]+", out))
+            assert {"qmd://fixtures/docs/api.md", "qmd://copies/api.md"} <= found
+            few = json.loads(qmd.ok(command, "the authentication endpoint", "--json", "-c", "fixtures", "-n", "1"))
+            assert [row["file"] for row in few] == ["qmd://fixtures/docs/api.md"], "a large collection starves no other"
+            both = qmd.ok(
+                command, "the authentication endpoint", "--files", "-n", "40", "-c", "fixtures", "-c", "copies"
+            )
+            assert set(re.findall(r"qmd://[^,\s]+", both)) == found
+    finally:
+        qmd.ok("collection", "remove", "copies")
+
+
+def test_status_names_collections_and_no_paths(qmd: Qmd) -> None:
+    out = qmd.ok("status")
+    assert re.search(r"^Collections fixtures  6 documents", out, re.MULTILINE)
+    assert str(qmd.fixtures.parent) not in out
+
+
+def test_an_embedding_that_is_asked_for_twice_is_made_once(qmd: Qmd) -> None:
+    started = [subprocess.Popen([*QMD, "embed"], env=qmd.env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in started:
+        out, _ = process.communicate(timeout=60)
+        assert (process.returncode, out) == (0, "Embedded: 0 chunks of 0 documents\n")

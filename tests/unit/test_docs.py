@@ -16,10 +16,12 @@ from ipc.codec import OPERATIONS
 from ipc.errors import CODES
 from ipc.protocol import EVENTS, MAX_TEXTS, MAX_TOP_K, PROTOCOL_VERSION, REPLIES, ErrorReply, Reply, Request
 from qmd_daemon.config import ENVIRONMENT, Config
+from qmd_tui.cli.elsewhere import ALIASES, FLAGS
 from qmd_tui.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
+COMPATIBILITY = (ROOT / "docs" / "compatibility.md").read_text()
 READMES = {name: (ROOT / name).read_text() for name in ("README.md", "README.zh-CN.md")}
 SECTIONS = dict(re.findall(r"^#{2,3} ([^\n]+)\n(.*?)(?=^#{2,3} |\Z)", PROTOCOL, re.DOTALL | re.MULTILINE))
 PRIMITIVES = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
@@ -168,18 +170,46 @@ def test_the_readme_has_every_setting_with_its_default(name: str) -> None:
 
 @pytest.mark.parametrize("name", READMES)
 def test_the_flags_that_the_readme_names_exist(name: str) -> None:
+    for command, flags in re.findall(r"`qmd ([\w-]+)[^`]*?((?: --[\w-]+[^`]*)+)`", READMES[name]):
+        if command in COMMANDS:
+            assert set(re.findall(r"--[\w-]+", flags)) <= _flags_of(command) | {"--index"}, command
+
+
+# -- compatibility.md -------------------------------------------------------------------------
+
+
+def test_every_command_of_ours_is_compared() -> None:
+    ours = set(re.findall(r"`qmd ([\w-]+)", COMPATIBILITY))
+    assert ours - {"COMMAND", *ALIASES} <= {*COMMANDS, "--version", "--help"}
+    assert set(COMMANDS) - ours == set()
+
+
+def test_the_flags_that_are_said_to_be_the_same_exist() -> None:
+    known = set().union(*(_flags_of(command) for command in COMMANDS)) | {"--index"}
+    same = [row[0] for row in rows(COMPATIBILITY) if len(row) == 3 and row[1].startswith("the same")]
+    assert len(same) >= 7
+    assert set(re.findall(r"`(--?[\w-]+)", " ".join(same))) <= known
+
+
+def test_the_flags_that_we_lack_say_what_to_do_instead() -> None:
+    lacking = [
+        row
+        for row in rows(COMPATIBILITY)
+        if row[0].startswith("`--") and not row[1].startswith(("the same", "`qmd --"))
+    ]
+    named = set(re.findall(r"`(--[\w-]+)", " ".join(row[0] for row in lacking)))
+    assert named - {"--refresh", "--progress"} <= set(FLAGS)
+
+
+def _flags_of(command: str) -> set[str]:
     from importlib import import_module
 
     from qmd_tui.cli.parser import Parser
 
-    for command, flags in re.findall(r"`qmd (\w+)[^`]*?((?: --[\w-]+[^`]*)+)`", READMES[name]):
-        if command not in COMMANDS:
-            continue
-        parser = Parser(prog=command)
-        parser.set_defaults(command=command)
-        import_module(f"qmd_tui.cli.{COMMANDS[command][0]}").add_arguments(parser)
-        known = _all_flags(parser)
-        assert set(re.findall(r"--[\w-]+", flags)) <= known | {"--index"}, command
+    parser = Parser(prog=command)
+    parser.set_defaults(command=command)
+    import_module(f"qmd_tui.cli.{COMMANDS[command][0]}").add_arguments(parser)
+    return _all_flags(parser)
 
 
 def _all_flags(parser: Any) -> set[str]:
