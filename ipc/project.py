@@ -25,7 +25,7 @@ def find(start: str, home: str) -> str | None:
     folder = start
     while folder != home:
         place = os.path.join(folder, LOCAL)
-        if _ours(place) and any(os.path.isfile(os.path.join(place, name)) for name in _CONFIGS):
+        if _ours(place) and any(os.path.lexists(os.path.join(place, name)) for name in _CONFIGS):
             return place
         parent = os.path.dirname(folder)
         if parent == folder:
@@ -45,6 +45,11 @@ def check(index: str) -> str:
         raise QmdError("invalid", f"{index!r} is not the index of a project.", f"It is called {LOCAL}.")
     if not _ours(index):
         raise QmdError("not_found", f"There is no index {index} of yours.", "Make one in the project: `qmd init`.")
+    with os.scandir(index) as entries:
+        link = next((entry.name for entry in entries if entry.is_symlink()), None)
+    if link is not None:
+        # A project that one has cloned could have us write wherever its links lead.
+        raise QmdError("forbidden", f"{os.path.join(index, link)} is a link.", "Put the file itself there.")
     return index
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from ipc import project
 from ipc.errors import QmdError
 from ipc.paths import DEFAULT_INDEX, Paths
 from qmd_daemon.store import documents, generations, listing, meta, migrations, reading
@@ -245,6 +246,8 @@ class _Reading:
     """A connection that only reads, one snapshot for as long as it is open."""
 
     def __init__(self, paths: Paths, index: str) -> None:
+        self._paths = paths
+        self._local = project.is_local(index)
         self._path = paths.database(index)
 
     def __enter__(self) -> sqlite3.Connection:
@@ -254,6 +257,8 @@ class _Reading:
             self._connection = sqlite3.connect(f"file:{_quoted(self._path)}?mode=ro", uri=True, timeout=_BUSY_S)
         except sqlite3.Error as error:
             raise _unreadable(error) from None
+        if self._local:
+            self._check_seal()
         try:
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.Error as error:
@@ -265,6 +270,14 @@ class _Reading:
             raise QmdError("unavailable", f"The index has schema {version}, not {len(migrations.STEPS)}.", hint)
         self._connection.execute("BEGIN")
         return self._connection
+
+    def _check_seal(self) -> None:
+        from qmd_daemon.store import seal
+
+        if not seal.holds(self._paths, self._connection):
+            self._connection.close()
+            hint = "`qmd update` builds it from the project's files."
+            raise QmdError("unavailable", "The index in this project was not made by you.", hint)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._connection.close()

@@ -14,10 +14,11 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 import structlog
 
+from ipc import project
 from ipc.errors import QmdError
 from ipc.paths import Paths
 from ipc.protocol import IndexEvent, IndexStatus, Publish
-from qmd_daemon.store import changes, reading
+from qmd_daemon.store import changes, reading, seal
 from qmd_daemon.store.database import Database, of_the_machine
 from qmd_daemon.store.derived import Derived, Generation, Keeper, Stopped
 from qmd_daemon.store.graph import Graph, GraphKind
@@ -101,7 +102,11 @@ class Index:
 
         Raises QmdError as Database.open does.
         """
+        if project.is_local(name) and await asyncio.to_thread(seal.clear_foreign, paths, paths.database(name)):
+            log.warning("index.not_ours", index=name)
         database = await asyncio.to_thread(Database.open, paths.database(name))
+        if project.is_local(name):
+            await database.write(partial(seal.put, paths))
         index = cls(name, paths, database, publish)
         index._graph.submit(index._graph.catch_up, True).add_done_callback(index._log_failure)
         return index

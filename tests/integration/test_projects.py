@@ -175,6 +175,34 @@ def test_an_index_that_is_not_ours_or_no_index_is_refused(qmd: Qmd, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_index_that_came_with_a_clone_is_not_opened(qmd: Qmd, project: Path, tmp_path: Path) -> None:
+    """As on another machine: the same files, another key."""
+    clone = tmp_path / "clone"
+    subprocess.run(["cp", "-r", str(project), str(clone)], check=True)
+    key = Path(qmd.env["QMD_HOME"], "data", "seal.key")
+    before = key.read_bytes()
+    key.write_bytes(bytes(32))
+    try:
+        done = qmd("search", "thylacine", cwd=clone)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "was not made by you" in done.stderr
+        assert "1 new" in qmd.ok("update", cwd=clone)
+        assert "of the project" in qmd.ok("search", "thylacine", cwd=clone)
+    finally:
+        key.write_bytes(before)
+
+
+@pytest.mark.parametrize("name", ["index.yml", "index.sqlite", "lexical"])
+def test_links_in_a_project_lead_nowhere(qmd: Qmd, project: Path, tmp_path: Path, name: str) -> None:
+    place, target = project / ".qmd" / name, tmp_path / "target"
+    place.rename(target)
+    place.symlink_to(target)
+    for argv in (["search", "thylacine"], ["update"], ["collection", "add", ".", "--name", "all"]):
+        done = qmd(*argv, cwd=project)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "is a link" in done.stderr
+
+
 # -- update hooks of the person's own collections --------------------------------------------
 
 

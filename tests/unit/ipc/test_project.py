@@ -73,3 +73,11 @@ def test_other_paths_are_refused(tmp_path: Path, name: str) -> None:
     make(tmp_path)
     with pytest.raises(QmdError):
         Paths.from_environment({"QMD_HOME": "/q"}).index_dir(name.format(tmp=tmp_path))
+
+
+def test_a_link_in_it_is_refused(tmp_path: Path) -> None:
+    place = make(tmp_path)
+    assert project.check(place) == place
+    (tmp_path / ".qmd" / "index.sqlite").symlink_to("/etc/passwd")
+    with pytest.raises(QmdError, match="is a link"):
+        project.check(place)
