@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from ipc import project
 from ipc.errors import QmdError
 from ipc.paths import DEFAULT_INDEX, Paths
-from qmd_daemon.store import documents, generations, listing, meta, migrations, reading
+from qmd_daemon.store import documents, generations, meta, migrations, reading
 
 T = TypeVar("T")
 # A daemon that checkpoints holds the file for milliseconds.
@@ -101,6 +101,8 @@ def multi_get(
     index: str = DEFAULT_INDEX,
 ) -> tuple[Iterator[dict[str, Any]], list[QmdError]]:
     """The documents that a glob matches or a comma-separated list names, read one by one; and what was not found."""
+    from qmd_daemon.store import listing
+
     connection = _Reading(paths, index).__enter__()
     wrong: list[QmdError] = []
     if listing.is_glob(pattern):
@@ -120,6 +122,8 @@ def entries(paths: Paths, place: str, *, index: str = DEFAULT_INDEX) -> list[dic
 
     Raises QmdError("not_found") when there is no such collection.
     """
+    from qmd_daemon.store import listing
+
     index = documents.index_of(place) or index
     place = place.partition("?index=")[0]
     collection, _, below = place.removeprefix("qmd:").lstrip("/").partition("/")
@@ -210,6 +214,8 @@ def complete(
     paths: Paths, hits: Sequence[dict[str, Any]], *, bodies: bool = False, index: str = DEFAULT_INDEX
 ) -> list[dict[str, Any]]:
     """Hits with their `location` on this machine and, if asked for, the whole `body`; where it is gone, without."""
+    from qmd_daemon.store import listing
+
     with _Reading(paths, index) as connection:
         roots = listing.places(connection)
         return [_completed(connection, hit, roots, bodies) for hit in hits]

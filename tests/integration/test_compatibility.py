@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.integration.program import QMD, Qmd
@@ -515,3 +516,13 @@ def test_an_embedding_that_is_asked_for_twice_is_made_once(qmd: Qmd) -> None:
     for process in started:
         out, _ = process.communicate(timeout=60)
         assert (process.returncode, out) == (0, "Embedded: 0 chunks of 0 documents\n")
+
+
+def test_search_on_a_terminal(qmd: Qmd) -> None:
+    env = {name: value for name, value in qmd.env.items() if name not in {"NO_COLOR", "QMD_EDITOR_URI"}}
+    command = [*QMD[1:], "search", "authentication endpoint", "-n", "1"]
+    terminal = pexpect.spawn(QMD[0], command, env={**env, "TERM": "xterm-256color"}, encoding="utf-8", timeout=30)
+    terminal.expect(pexpect.EOF)
+    link = f"vscode://file/{qmd.fixtures / 'docs' / 'api.md'}:3:1"
+    assert terminal.before.startswith(f"\x1b]8;;{link}\x1b\\\x1b[36mqmd://fixtures/docs/api.md:3\x1b[0m\x1b]8;;\x1b\\ ")
+    assert "\x1b[1;33mauthentication\x1b[0m" in terminal.before
