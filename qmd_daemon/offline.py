@@ -105,13 +105,15 @@ def multi_get(
 
     connection = _Reading(paths, index).__enter__()
     wrong: list[QmdError] = []
+    names = [part.strip() for part in pattern.split(",") if part.strip()]
     if listing.is_glob(pattern):
         from qmd_daemon.ingest import scan
 
         prefix = pattern.removeprefix("qmd:").lstrip("/") if pattern.startswith(("qmd:", "//")) else pattern
-        found = listing.matching(connection, scan.matcher(prefix))
+        # A name may hold a bracket, too.
+        found = listing.matching(connection, scan.matcher(prefix)) or listing.named(connection, names)[0]
     else:
-        found, wrong = listing.named(connection, [part.strip() for part in pattern.split(",") if part.strip()])
+        found, wrong = listing.named(connection, names)
     return _closing(
         connection, listing.bodies(connection, found, max_lines=max_lines, max_bytes=max_bytes, index=index)
     ), wrong

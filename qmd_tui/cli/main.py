@@ -79,6 +79,8 @@ def _run(argv: Sequence[str]) -> int:
     if not rest:
         return _without_command(index)
     name, *arguments = rest
+    if name == "help" and arguments:
+        name, arguments = arguments[0], ["--help"]
     if name in {"-h", "--help", "help"}:
         streams.result(_help())
         return 0
@@ -104,7 +106,9 @@ def _command(name: str, index: str | None, argv: Sequence[str]) -> int:
     parser.set_defaults(command=name)
     module.add_arguments(parser)
     parser.add_argument("--index", metavar="NAME", default=index, help="another index than the default one")
-    args = parser.parse(argv)
+    # `qmd collection help`, as tobi/qmd has it; what takes no subcommand may look for the word.
+    asks = list(argv) == ["help"] and any(action.dest == "action" for action in parser._actions)  # noqa: SLF001
+    args = parser.parse(["--help"] if asks else argv)
     args.index = _index(args.index)
     code: int = module.run(args, Paths.from_environment())
     return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 from operator import mul
@@ -19,6 +20,8 @@ from qmd_tui.output import rows, safe, streams
 MAX_LINES = 10_000
 # A model reads some hundred tokens; of a minified file there may be megabytes on one line.
 _READ_CHARS = 2000
+# What is longer is taken for several: memory has an end.
+_LINE_CHARS = 100_000
 _COLOR = re.compile(r"\x1b\[[0-9;]*[mK]")
 # `path:12:` or `path:12:5:`, as grep, ripgrep and compilers write it: where it stands, not what it says.
 _PLACE = re.compile(r"^[^\s:][^:\n]*:\d+:(?:\d+:)?\s*")
@@ -50,7 +53,9 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
 
 def _lines() -> list[str]:
     lines: list[str] = []
-    for line in sys.stdin:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # what was searched need not be UTF-8
+    for line in iter(lambda: sys.stdin.readline(_LINE_CHARS), ""):
         if text := _COLOR.sub("", line).strip("\r\n"):
             if len(lines) == MAX_LINES:
                 streams.say(f"only the first {MAX_LINES} lines are read.")

@@ -526,3 +526,15 @@ def test_search_on_a_terminal(qmd: Qmd) -> None:
     link = f"vscode://file/{qmd.fixtures / 'docs' / 'api.md'}:3:1"
     assert terminal.before.startswith(f"\x1b]8;;{link}\x1b\\\x1b[36mqmd://fixtures/docs/api.md:3\x1b[0m\x1b]8;;\x1b\\ ")
     assert "\x1b[1;33mauthentication\x1b[0m" in terminal.before
+
+
+def test_multi_get_of_a_name_with_a_bracket(qmd: Qmd) -> None:
+    place = qmd.fixtures / "[draft] plan.md"
+    place.write_text("# Plan\n\nbettong\n")
+    qmd.ok("update")
+    try:
+        assert files(qmd, "[draft] plan.md") == ["qmd://fixtures/[draft] plan.md"]
+        assert "bettong" in qmd.ok("get", "[draft] plan.md")
+    finally:
+        place.unlink()
+        qmd.ok("update")

@@ -41,6 +41,25 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], name:
     assert capsys.readouterr().out.startswith(f"usage: qmd {name}")
 
 
+@pytest.mark.parametrize(
+    ("argv", "name"), [(["help", "search"], "search"), (["collection", "help"], "collection"), (["help", "ls"], "ls")]
+)
+def test_help_may_be_a_word(capsys: pytest.CaptureFixture[str], argv: list[str], name: str) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        qmd(*argv)
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: qmd {name} ")
+
+
+def test_a_search_may_look_for_the_word_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    import qmd_tui.cli.search
+
+    seen: list[str] = []
+    monkeypatch.setattr(qmd_tui.cli.search, "run", lambda args, _: seen.extend(args.query) or 0)
+    assert qmd("search", "help") == 0
+    assert seen == ["help"]
+
+
 def test_no_command_and_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
     assert qmd() == 1

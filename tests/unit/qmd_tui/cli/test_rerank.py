@@ -78,6 +78,21 @@ def test_more_lines_than_one_request_takes(monkeypatch: pytest.MonkeyPatch) -> N
     assert [texts for _, texts in ASKED[1:]] == [["far", "near"], ["against"]]
 
 
+def test_what_is_not_utf8_is_a_line_like_any_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(rerank, "_LINE_CHARS", 12)
+    monkeypatch.setitem(VECTORS, "\ufffd", [0.5, 0.0])
+    monkeypatch.setattr(
+        "sys.stdin", io.TextIOWrapper(io.BytesIO(b"a.md:1: \xff\nnear\n" + b" " * 30 + b"far\n"), "utf-8")
+    )
+    monkeypatch.setitem(VECTORS, "      far", [0.0, 1.0])
+    parser = Parser(prog="qmd rerank")
+    rerank.add_arguments(parser)
+    assert rerank.run(parser.parse(["question"]), Paths.from_environment({})) == 0
+    assert capsys.readouterr().out == "near\na.md:1: \ufffd\n      far\n"
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
