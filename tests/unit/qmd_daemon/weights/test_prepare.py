@@ -5,11 +5,13 @@ import shutil
 import threading
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 
 from ipc.errors import QmdError
-from qmd_daemon.weights import manifest
-from qmd_daemon.weights.catalog import Entry
+from qmd_daemon.weights import catalog, heads, manifest
+from qmd_daemon.weights.entry import Entry, Hub
 from qmd_daemon.weights.prepare import location, prepare
 
 
@@ -139,3 +141,58 @@ def test_two_at_once_convert_once(ask: Asked) -> None:
     assert len(set(found)) == 1
     assert len(ask.tested) == 1
     assert manifest.read(found[0]) is not None
+
+
+def fetched(entry: Entry, models: Path, package: Path) -> Entry:
+    """The model, as if it had been fetched from a hub."""
+    hub = msgspec.structs.replace(entry, source=Hub(repositories=("someone/tiny",)))
+    directory = catalog.originals(hub, str(models))
+    shutil.copytree(package, directory)
+    identity = catalog.weights_fingerprint(hub)
+    manifest.write(directory, name=hub.name, fingerprint=identity, family=hub.family, quantization=manifest.ORIGINAL)
+    return hub
+
+
+def test_a_fetched_model_is_converted(entry: Entry, package: Path, tmp_path: Path) -> None:
+    hub = fetched(entry, tmp_path, package)
+    directory = prepare(hub, str(tmp_path), "float32", test=lambda _: None)
+    assert os.path.isfile(os.path.join(directory, "model.bin"))
+    assert manifest.fault(catalog.originals(hub, str(tmp_path)), catalog.weights_fingerprint(hub), "original") == ""
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json", "model.json"])
+def test_a_fetched_file_that_has_changed_since_is_refused(
+    entry: Entry, package: Path, tmp_path: Path, file: str
+) -> None:
+    hub = fetched(entry, tmp_path, package)
+    path = Path(catalog.originals(hub, str(tmp_path)), file)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(QmdError, match="are damaged") as caught:
+        prepare(hub, str(tmp_path), "float32", test=lambda _: None)
+    assert "qmd pull tiny" in caught.value.hint
+
+
+def test_a_reranker_in_a_directory_keeps_its_head(bert, tensors, tmp_path: Path) -> None:
+    size = tensors["pooler.dense.bias"].shape[0]
+    head = {"classifier.weight": np.ones((1, size), np.float32), "classifier.bias": np.zeros(1, np.float32)}
+    source = tmp_path / "my-reranker"
+    bert(
+        source,
+        {f"bert.{name}": tensor for name, tensor in tensors.items()} | head,
+        model_type="bert",
+        max_position_embeddings=24,
+    )
+    entry = catalog.get(str(source), role="reranker")
+    directory = prepare(entry, str(tmp_path / "models"), "int8", test=lambda _: None)
+    assert heads.load(directory).dense.shape == (size, size)
+    whole = manifest.read(directory)
+    assert whole is not None
+    assert heads.FILE in [part.name for part in whole.files]
+
+
+def test_what_we_do_not_support_says_so(bert, tensors, tmp_path: Path) -> None:
+    source = tmp_path / "relative"
+    bert(source, tensors, model_type="bert", max_position_embeddings=24, position_embedding_type="relative_key")
+    entry = catalog.get(str(source))
+    with pytest.raises(QmdError, match="cannot be converted: its configuration has relative_key positions"):
+        prepare(entry, str(tmp_path / "models"), "int8", test=lambda _: None)
