@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -119,7 +118,9 @@ def write(directory: str, config: dict, dtype: str) -> int:
 
 
 def convert(source: str, quantization: str, head: str) -> None:
-    """In a process of its own: convert, and print the seconds and the largest resident size in MB."""
+    """In a process of its own: convert, and print the seconds, the largest resident size, and that of the result."""
+    # CTranslate2 imports torch where it is installed: 300 MB that are not ours.
+    sys.modules["torch"] = None  # type: ignore[assignment]
     from qmd_daemon.weights.convert import qwen3, xlm_roberta
 
     with open(os.path.join(source, "config.json")) as text:
@@ -129,7 +130,9 @@ def convert(source: str, quantization: str, head: str) -> None:
     began = time.perf_counter()
     (qwen3 if family == "qwen3" else xlm_roberta).convert(source, target, quantization, head)
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not getrusage: it counts what the parent had when it forked.
+    with open("/proc/self/status") as text:
+        peak = next(int(line.split()[1]) for line in text if line.startswith("VmHWM:")) * 1024
     converted = os.path.getsize(os.path.join(target, "model.bin"))
     print(json.dumps({"seconds": seconds, "peak_bytes": peak, "converted_bytes": converted}))
 
