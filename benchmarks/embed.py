@@ -1,173 +1,238 @@
-"""Our engine against bare CTranslate2: texts in a second, and how long a question waits while we index.
+"""Embedding through our daemon, against bare CTranslate2 and against others: texts in a second, memory, and waiting.
 
-    python benchmarks/embed.py [--texts N] [--rounds N]
+    python benchmarks/embed.py [--texts N] [--rounds N] [--others PYTHON]
 
-The bare side is a process of its own that calls CTranslate2 in a loop with the best settings we know, the
-same that the worker uses: int8, texts sorted by length, batches of 256 padded tokens, one thread for each
-core and one more to feed them, the allocator and the instruction set. What is left is what our process, its
-sockets, queues and threads cost. The two take turns, so that a busy machine is busy for both.
+all-MiniLM-L6-v2; texts of about 20 and 200 tokens; a real daemon with its worker, asked over HTTP and over ZeroMQ by a
+client in this process, which is part of the time. PYTHON is an interpreter with sentence-transformers, onnxruntime
+and onnx (`make bench-embed` has one); without it, only bare CTranslate2 is compared. That is a process of its own
+that calls it in a loop with the best settings we know. All take turns within a round, so that a busy machine is busy
+for all.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
-import random
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 
+from texts import make_texts
+
+from ipc.launch import find_daemon
 from ipc.paths import Paths
-from qmd_daemon.config import EngineConfig
+from ipc.protocol import CollectionAdd, Embed, EmbedReply, JobGet, JobReply, Ps, PsReply
+from ipc.sync import SyncClient
 from qmd_daemon.engine import tuning
 from qmd_daemon.engine.loading import CPU
-from qmd_daemon.engine.model import Priority
-from qmd_daemon.engine.supervisor import Engine
 from qmd_daemon.weights import catalog
 from qmd_daemon.weights.prepare import location
 
 MODEL = "all-minilm-l6-v2"
-WORDS = (
-    "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they "
-    "which one you were all her she there would their we him been has when who will no more if out so up said what "
-    "server memory index search document vector query model driver kernel network process thread cache database "
-    "restart configure measure install compute translate remember explain compare improve describe question answer "
-    "quarterly unfortunately representation photosynthesis infrastructure authentication synchronisation"
-).split()
-LENGTHS = {"short": (8, 24), "long": (90, 190)}  # words
-QUESTIONS = 200
-
-
-def make_texts(kind: str, count: int) -> list[str]:
-    """The same texts every time."""
-    chosen = random.Random(kind)
-    low, high = LENGTHS[kind]
-    return [" ".join(chosen.choices(WORDS, k=chosen.randint(low, high))) for _ in range(count)]
+QUESTIONS = 150
+DOCUMENTS = 1500
+OTHERS = ("torch", "onnx", "onnx-int8")
 
 
 def bare(directory: str) -> None:
-    """Read {"kind", "count"} from each line of stdin, embed so many texts, and write the seconds that it took."""
+    """What `others.py` does, with CTranslate2 alone."""
     tuning.tune()
     from qmd_daemon.engine.device import Device, cores
-    from qmd_daemon.engine.embed import Ct2Model
+    from qmd_daemon.engine.embed import Embedder
 
-    device = Device("cpu", os.path.basename(directory))
-    model = Ct2Model(catalog.get(MODEL), directory, device, cores())
+    model = Embedder(catalog.get(MODEL), directory, Device("cpu", os.path.basename(directory)), cores())
     for line in sys.stdin:
         order = json.loads(line)
         texts = make_texts(order["kind"], order["count"])
         began = time.perf_counter()
-        tokens = sorted(model.encode(texts, "document"), key=len)
+        tokens = sorted(model.tokens(texts, "document"), key=len)
         batches: list[list[list[int]]] = [[]]
         for text in tokens:
             if batches[-1] and (len(batches[-1]) + 1) * len(text) > CPU.budget:
                 batches.append([])
             batches[-1].append(text)
         with ThreadPoolExecutor(cores() + 1) as pool:
-            done = sum(len(vectors) for vectors in pool.map(model.embed, batches))
-        assert done == len(texts)
-        sys.stdout.write(f"{time.perf_counter() - began}\n")
-        sys.stdout.flush()
+            assert sum(len(vectors) for vectors in pool.map(model.vectors, batches)) == len(texts)
+        seconds = time.perf_counter() - began
+        print(json.dumps({"seconds": seconds, "peak_bytes": peak_bytes(os.getpid())}), flush=True)
 
 
-class Bare:
-    """The process that runs `bare`."""
+def peak_bytes(pid: int) -> int:
+    """The highest resident memory that a process has had."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
-    def __init__(self, directory: str) -> None:
+
+class Side:
+    """A process that embeds on order."""
+
+    def __init__(self, command: Sequence[str]) -> None:
         environment = {**os.environ, **tuning.environment()}
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--bare", directory],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             env=environment,
             text=True,
         )
+        self.peak_bytes = 0
 
     def seconds(self, kind: str, count: int) -> float:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps({"kind": kind, "count": count}) + "\n")
         self._process.stdin.flush()
-        return float(self._process.stdout.readline())
+        answer = json.loads(self._process.stdout.readline())
+        self.peak_bytes = answer["peak_bytes"]
+        return float(answer["seconds"])
 
     def close(self) -> None:
         self._process.communicate()
 
 
-async def throughput(engine: Engine, other: Bare, kind: str, count: int, rounds: int) -> None:
-    texts = make_texts(kind, count)
-    ours, theirs = [], []
-    for number in range(rounds + 1):
+class Daemon:
+    """A real one, in an installation of its own."""
+
+    def __init__(self, home: str) -> None:
+        environment = {
+            **os.environ,
+            "QMD_HOME": home,
+            "QMD_HTTP_PORT": "0",
+            "QMD_DEVICE": "cpu",
+            "QMD_MODEL": MODEL,
+            "QMD_LOG_LEVEL": "warning",
+        }
+        self.paths = Paths.from_environment({"QMD_HOME": home})
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "qmd_daemon"], env=environment, stderr=subprocess.DEVNULL
+        )
+        while (endpoint := find_daemon(self.paths)) is None or not self._http(endpoint.rpc):
+            time.sleep(0.05)
+        self.rpc = endpoint.rpc
+        self.http = self._http(endpoint.rpc)
+        self.client = SyncClient(self.rpc)
+        self.client.__enter__()
+        self.client.call(Embed(texts=["warm"]), EmbedReply, timeout_s=120)
+
+    def _http(self, rpc: str) -> str:
+        with SyncClient(rpc) as client:
+            pong = client.ping(timeout_s=5)
+            return pong.http if pong.ready else ""
+
+    def over_zeromq(self, kind: str, count: int) -> float:
+        texts = make_texts(kind, count)
         began = time.perf_counter()
-        await engine.embed(texts, kind="document", priority=Priority.INDEXING)
-        seconds = time.perf_counter() - began
-        if number:  # the first is to warm up
-            ours.append(count / seconds)
-            theirs.append(count / await asyncio.to_thread(other.seconds, kind, count))
-    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
-    print(
-        f"{kind:5}  ours {statistics.median(ours):7.1f} texts/s   bare {statistics.median(theirs):7.1f} texts/s   "
-        f"ratio {ratio:.2f}   ({count} texts, median of {rounds})"
-    )
+        reply = self.client.call(Embed(texts=texts, client="bulk"), EmbedReply, timeout_s=600)
+        assert len(reply.embeddings) == count
+        return time.perf_counter() - began
 
-
-async def ask(engine: Engine) -> list[float]:
-    """Ask one question after the other; milliseconds each."""
-    waits = []
-    for question in make_texts("short", QUESTIONS):
+    def over_http(self, kind: str, count: int) -> float:
+        body = json.dumps({"texts": make_texts(kind, count), "client": "bulk"}).encode()
+        request = urllib.request.Request(f"{self.http}/embed", body, {"Content-Type": "application/json"})
         began = time.perf_counter()
-        await engine.embed([question], kind="query")
-        waits.append((time.perf_counter() - began) * 1000)
-    return waits
+        with urllib.request.urlopen(request, timeout=600) as response:
+            assert len(json.loads(response.read())) == count
+        return time.perf_counter() - began
 
+    def peak_bytes(self) -> int:
+        """Of the daemon and its worker together."""
+        worker = self.client.call(Ps(), PsReply).pid
+        return peak_bytes(self._process.pid) + peak_bytes(worker)
 
-def show(name: str, waits: Sequence[float]) -> None:
-    cuts = statistics.quantiles(waits, n=20)
-    print(f"a question, {name:22}  p50 {statistics.median(waits):6.1f} ms   p95 {cuts[18]:6.1f} ms")
-
-
-async def latency(engine: Engine) -> None:
-    show("idle", await ask(engine))
-    async with asyncio.TaskGroup() as group:
-
-        async def index() -> None:
-            while True:
-                await engine.embed(make_texts("long", 1000), kind="document", priority=Priority.INDEXING)
-
-        indexing = [group.create_task(index()) for _ in range(2)]
-        await engine.embed(make_texts("long", 64), kind="document", priority=Priority.AGENT)  # it is at full speed
-        show("while indexing", await ask(engine))
-        for task in indexing:
-            task.cancel()
-
-
-async def run(count: int, rounds: int) -> None:
-    with tempfile.TemporaryDirectory() as home:
-        paths = Paths.from_environment({"QMD_HOME": home})
-        async with Engine(EngineConfig(device="cpu"), paths, lambda topic, event: None) as engine:
+    def questions(self) -> list[float]:
+        """Ask one question after the other; milliseconds each."""
+        waits = []
+        for question in make_texts("short", QUESTIONS):
             began = time.perf_counter()
-            await engine.embed(["warm"], kind="query")
-            print(f"first start, with the conversion: {time.perf_counter() - began:.2f} s")
-            directory = location(catalog.get(MODEL), paths.models, engine.status().compute_type)
-            other = Bare(directory)
-            try:
-                await throughput(engine, other, "short", count, rounds)
-                await throughput(engine, other, "long", count // 8, rounds)
-            finally:
-                other.close()
-            await latency(engine)
+            self.client.call(Embed(texts=[question], kind="query"), EmbedReply)
+            waits.append((time.perf_counter() - began) * 1000)
+        return waits
+
+    def close(self) -> None:
+        self.client.__exit__(None, None, None)
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(30)
+
+
+def throughput(daemon: Daemon, sides: dict[str, Side], kind: str, count: int, rounds: int) -> None:
+    ways: dict[str, Callable[[str, int], float]] = {
+        "daemon, ZeroMQ": daemon.over_zeromq,
+        "daemon, HTTP": daemon.over_http,
+        **{name: side.seconds for name, side in sides.items()},
+    }
+    speeds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            seconds = way(kind, count)
+            if number:  # the first is to warm up
+                speeds[name].append(count / seconds)
+    print(f"\n{count} {kind} texts, median of {rounds} rounds")
+    for name, values in speeds.items():
+        ratios = [ours / theirs for ours, theirs in zip(speeds["daemon, ZeroMQ"], values, strict=True)]
+        http = [ours / theirs for ours, theirs in zip(speeds["daemon, HTTP"], values, strict=True)]
+        print(
+            f"  {name:15} {statistics.median(values):8.1f} texts/s   "
+            f"ZeroMQ is {statistics.median(ratios):5.2f} times, HTTP {statistics.median(http):5.2f} times as fast"
+        )
+
+
+def latency(daemon: Daemon, home: str) -> None:
+    """A question through the daemon: alone, and while an indexing job has all it can do."""
+    idle = daemon.questions()
+    notes = Path(home) / "notes"
+    notes.mkdir()
+    for number, text in enumerate(make_texts("long", DOCUMENTS)):
+        (notes / f"{number}.md").write_text(f"# Note {number}\n\n{text}\n")
+    job = daemon.client.call(CollectionAdd(path=str(notes)), JobReply).job
+    while daemon.client.call(JobGet(job=job.id), JobReply).job.phase != "embed":
+        time.sleep(0.05)
+    busy = daemon.questions()
+    job = daemon.client.call(JobGet(job=job.id), JobReply).job
+    print(f"\na question of 20 tokens over ZeroMQ, {QUESTIONS} times; the job was {job.state} at the end")
+    p95 = {}
+    for name, waits in (("idle", idle), ("while indexing", busy)):
+        p95[name] = statistics.quantiles(waits, n=20)[18]
+        print(f"  {name:15} p50 {statistics.median(waits):6.1f} ms   p95 {p95[name]:6.1f} ms")
+    print(f"  p95 while indexing is {p95['while indexing'] / p95['idle']:.2f} times p95 idle")
+
+
+def run(count: int, rounds: int, python: str) -> None:
+    with tempfile.TemporaryDirectory() as home, ExitStack() as stack:
+        daemon = Daemon(home)
+        stack.callback(daemon.close)
+        source = catalog.find(catalog.get(MODEL))
+        assert source is not None
+        directory = location(catalog.get(MODEL), daemon.paths.models, "int8")
+        sides = {"bare CTranslate2": Side([sys.executable, __file__, "--bare", directory])}
+        if python:
+            others = os.path.join(os.path.dirname(__file__), "others.py")
+            sides |= {name: Side([python, others, name, source]) for name in OTHERS}
+        for side in sides.values():
+            stack.callback(side.close)
+        throughput(daemon, sides, "short", count, rounds)
+        throughput(daemon, sides, "long", count, rounds)
+        print("\npeak resident memory")
+        print(f"  {'daemon + worker':15} {daemon.peak_bytes() / 2**20:7.0f} MiB")
+        for name, side in sides.items():
+            print(f"  {name:15} {side.peak_bytes / 2**20:7.0f} MiB")
+        latency(daemon, home)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Our engine against bare CTranslate2.")
-    parser.add_argument("--texts", type=int, default=2000, help="short texts in a round; long ones: an eighth")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = argparse.ArgumentParser(description="Embedding through our daemon, and by others.")
+    parser.add_argument("--texts", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--others", metavar="PYTHON", default="", help="an interpreter that has the others")
     parser.add_argument("--bare", metavar="DIRECTORY", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.bare:
@@ -175,7 +240,7 @@ def main() -> None:
     elif catalog.find(catalog.get(MODEL)) is None:
         sys.exit(catalog.install_hint(catalog.get(MODEL)))
     else:
-        asyncio.run(run(arguments.texts, arguments.rounds))
+        run(arguments.texts, arguments.rounds, arguments.others)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,13 @@ MAX_TEXTS = 1000
 MAX_TOP_K = 1000
 # What a caller may ask to be served before: a person waiting, a program waiting, nobody waiting.
 ClientClass = Literal["interactive", "agent", "bulk"]
+# What a model is there for. Each role has one model, or none.
+Role = Literal["embedding", "reranker", "expansion"]
+# The typed lines of the query language: words, a sentence for the vectors, an answer as it may be written.
+LineKind = Literal["lex", "vec", "hyde"]
+MAX_LINES = 8
+# How long a model stays in memory after its last use: seconds, or "30s", "5m", "2h"; 0 not at all, -1 for ever.
+KeepAlive = float | Annotated[str, Meta(pattern=r"^(-1|\d+(\.\d+)?(s|m|h)?)$")]
 TopK = Annotated[int, Meta(ge=1, le=MAX_TOP_K)]
 QueryText = Annotated[str, Meta(max_length=10_000)]
 
@@ -99,6 +106,43 @@ class Embed(Request, frozen=True, kw_only=True, tag="embed"):
     texts: list[str]
     kind: Literal["query", "document"] = "document"
     encoding: Literal["json", "f32"] = "json"
+    keep_alive: KeepAlive | None = None
+
+
+class Rerank(Request, frozen=True, kw_only=True, tag="rerank"):
+    """How well each document answers the query, best first; the best `top_n`, or all."""
+
+    query: QueryText
+    documents: list[str]
+    top_n: TopK | None = None
+    keep_alive: KeepAlive | None = None
+
+
+class Expand(Request, frozen=True, kw_only=True, tag="expand"):
+    """The query in other words: at most one typed line for each of `kinds`."""
+
+    query: QueryText
+    kinds: Annotated[list[LineKind], Meta(min_length=1, max_length=MAX_LINES)] = field(
+        default_factory=lambda: ["lex", "vec"]
+    )
+    keep_alive: KeepAlive | None = None
+
+
+class Ps(Request, frozen=True, kw_only=True, tag="ps"):
+    """The models: which there are, and which of them are in memory, where, and until when."""
+
+
+class ModelsLoad(Request, frozen=True, kw_only=True, tag="models_load"):
+    """Bring the models of these roles (all, if none is named) into memory, and keep them there."""
+
+    roles: list[Role] = []
+    keep_alive: KeepAlive | None = None
+
+
+class ModelsUnload(Request, frozen=True, kw_only=True, tag="models_unload"):
+    """Take the models of these roles (all, if none is named) out of memory, when they have done what they have."""
+
+    roles: list[Role] = []
 
 
 class Get(IndexRequest, frozen=True, kw_only=True, tag="get"):
@@ -201,6 +245,11 @@ AnyRequest = (
     | Query
     | Similar
     | Embed
+    | Rerank
+    | Expand
+    | Ps
+    | ModelsLoad
+    | ModelsUnload
     | Get
     | Status
     | CollectionAdd
@@ -342,8 +391,28 @@ class IndexStatus(Struct, frozen=True, kw_only=True):
     collections: list[CollectionInfo] = []
 
 
+class ModelStatus(Struct, frozen=True, kw_only=True):
+    """One role's model. `off`: not in memory; it is loaded on the next request.
+
+    `reason`: why it failed or is missing, what is waited for, or why it is on this device. `copies` counts its
+    objects in the worker. `until` is when it is taken out of memory unless it is used, in seconds since the
+    epoch: 0 when it is not there, null when it stays.
+    """
+
+    role: Role
+    name: str
+    state: Literal["missing", "off", "loading", "ready", "failed"]
+    size_bytes: int = 0
+    device: str = ""
+    compute_type: str = ""
+    copies: int = 0
+    until: float | None = 0.0
+    reason: str = ""
+    hint: str = ""
+
+
 class EngineStatus(Struct, frozen=True, kw_only=True):
-    """The model worker. `off`: not started, or stopped when idle; it starts on the next request."""
+    """The model worker, and the embedding model. `off`: not started, or stopped when idle; it starts on need."""
 
     state: Literal["off", "starting", "ready", "failed", "no_model"]
     engine: str
@@ -356,6 +425,7 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
     pid: int = 0
     queued: int = 0
     restarts: int = 0
+    models: list[ModelStatus] = []
 
 
 class ErrorBody(Struct, frozen=True, kw_only=True):
@@ -412,6 +482,42 @@ class EmbedReply(Reply, frozen=True, kw_only=True):
     dimension: int
     model: str
     encoding: Literal["json", "f32"] = "json"
+
+
+class Judgement(Struct, frozen=True, kw_only=True):
+    """A document by its place in the request. `score` is a probability, `raw` the model's own number."""
+
+    index: int
+    score: float
+    raw: float
+
+
+class RerankReply(Reply, frozen=True, kw_only=True):
+    """Best first."""
+
+    results: list[Judgement]
+    model: str
+
+
+class TypedLine(Struct, frozen=True, kw_only=True):
+    """A line of the query language: `lex` words, `vec` a sentence, `hyde` an answer as it may be written."""
+
+    kind: LineKind
+    text: str
+
+
+class ExpandReply(Reply, frozen=True, kw_only=True):
+    lines: list[TypedLine]
+    model: str
+
+
+class PsReply(Reply, frozen=True, kw_only=True):
+    """The models by role. `used_bytes`: what the worker takes, on the card or else of the memory."""
+
+    models: list[ModelStatus]
+    pid: int = 0
+    used_bytes: int = 0
+    queued: int = 0
 
 
 class DocumentReply(Reply, frozen=True, kw_only=True):
@@ -532,6 +638,11 @@ REPLIES: dict[type[Request], type[Reply]] = {
     Query: SearchReply,
     Similar: SearchReply,
     Embed: EmbedReply,
+    Rerank: RerankReply,
+    Expand: ExpandReply,
+    Ps: PsReply,
+    ModelsLoad: PsReply,
+    ModelsUnload: PsReply,
     Get: DocumentReply,
     Status: StatusReply,
     CollectionAdd: JobReply,

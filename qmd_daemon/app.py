@@ -60,7 +60,9 @@ class App:
         _listen_to_signals(self._lifecycle)
         async with AsyncExitStack() as stack:
             publish = await self._start_sockets(stack)
-            engine = await stack.enter_async_context(Engine(self._config.engine, self._paths, publish))
+            engine = await stack.enter_async_context(
+                Engine(self._config.engine, self._paths, publish, self._config.models)
+            )
             handlers = await self._start_index(stack, engine, publish)
             await self._start_http(stack, engine)
             self._announce()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -13,8 +14,11 @@ from msgspec import Meta, Struct
 
 from ipc.errors import QmdError
 from ipc.paths import HTTP_HOST, HTTP_PORT, Paths
+from ipc.protocol import KeepAlive, Role
 
 Positive = Annotated[float, Meta(gt=0)]
+Size = Annotated[str, Meta(pattern=r"^\d+(\.\d+)?\s*([KMGT]i?B?|B)?$")]
+_UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,7 +33,10 @@ class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     model: str = ""  # the older name of `embedding`
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Meta(ge=0, le=256)] = 0  # CPU replicas of one thread each; 0: one for each core
-    idle_s: Positive = 300.0  # the worker stops after so long without work
+    idle_s: Positive = 300.0  # a model is taken out of memory after so long without work, and with the last the worker
+    keep_alive: dict[Role, KeepAlive] = {}  # instead of idle_s, by role: { reranker = "1h", embedding = -1 }
+    max_vram: Size = "4G"  # what the worker may take of a card; "0": all there is
+    max_ram: Size = "0"  # what it may take without a card; "0": no ceiling
     hang_s: Positive = 60.0  # a worker silent for so long, or stuck in one batch, is killed
     start_s: Positive = 120.0  # to load (and, once, to convert) a model
     queue_texts: Annotated[int, Meta(ge=1)] = 20_000  # texts waiting; more is refused as overloaded
@@ -102,6 +109,13 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "QMD_HUB_DIRECTORY": ("hub", "directory"),
     "QMD_LOG_LEVEL": ("log", "level"),
 }
+
+
+def size_bytes(size: str) -> int:
+    """Read a size: "4G" and "4 GB" are decimal, "4GiB" is binary."""
+    number, unit = re.match(r"([\d.]+)\s*(\w*)", size).groups()  # type: ignore[union-attr]
+    factor = _UNITS.get(unit[:1], 1)
+    return int(float(number) * (2 ** (10 * (1 + "KMGT".index(unit[0]))) if "i" in unit else factor))
 
 
 def load(

@@ -1,73 +1,53 @@
-"""Sentence vectors from an encoder in CTranslate2. Imports it: for the worker only."""
+"""Sentence vectors, from an encoder or a decoder in CTranslate2. For the worker only."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
-import ctranslate2
 import numpy as np
-from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from qmd_daemon.engine.device import Device
+from qmd_daemon.engine.frames import Answer, Embed, Embedded
 from qmd_daemon.engine.model import Kind, Tokens, Vectors
-from qmd_daemon.weights import catalog
+from qmd_daemon.engine.network import Network
+from qmd_daemon.engine.role import Alive, Piece
+from qmd_daemon.weights import heads
 from qmd_daemon.weights.entry import Entry
 
 
-class Ct2Model:
-    """Implements `Model`. `replicas` batches are computed at once, on the CPU by one thread each.
-
-    On the CPU a second thread within a batch makes it slower, not faster (measured: 0.65 times the speed).
-    """
+class Embedder:
+    """Implements `role.Model`: a piece is a text, a row its vector."""
 
     def __init__(self, entry: Entry, directory: str, device: Device, replicas: int) -> None:
         self._entry = entry
-        self._cuda = device.name == "cuda"
-        self._tokenizer = load_tokenizer(entry, directory)
-        self._ids = self._tokenizer.get_vocab_size()
-        self._encoder = ctranslate2.Encoder(
-            directory,
-            device=device.name,
-            compute_type=device.compute_type,
-            inter_threads=replicas,
-            intra_threads=1,
-        )
+        self._network = Network(entry, directory, device, replicas)
+        tokenizer = self._network.tokenizer
+        self._end: list[int] = [tokenizer.token_to_id(entry.end_token)] if entry.end_token else []  # type: ignore[list-item]
+        tokenizer.enable_truncation(entry.max_tokens - len(self._end))
 
-    def encode(self, texts: Sequence[str], kind: Kind) -> list[Tokens]:
+    def encode(self, request: Embed) -> list[Piece]:
+        return [Piece(number, tokens) for number, tokens in enumerate(self.tokens(request.texts, request.kind))]
+
+    def compute(self, batch: Sequence[Piece], alive: Alive) -> Vectors:
+        return self.vectors([piece.tokens for piece in batch])
+
+    def tokens(self, texts: Sequence[str], kind: Kind) -> list[Tokens]:
+        """Cut texts into tokens, with their prompt and what belongs around them."""
         prompt = self._entry.query_prompt if kind == "query" else self._entry.document_prompt
         # The batch call releases the GIL, the call for one text does not.
-        encodings = self._tokenizer.encode_batch_fast([prompt + text for text in texts] if prompt else list(texts))
-        return [encoding.ids for encoding in encodings]
+        encodings = self._network.tokenizer.encode_batch_fast([prompt + text for text in texts])
+        return [self._ended(encoding.ids) for encoding in encodings]
 
-    def embed(self, batch: Sequence[Tokens]) -> Vectors:
-        # Each of these would kill the process or give NaN, inside the library.
-        if not batch or not all(batch):
-            raise ValueError("an empty batch or text")
-        if not 0 <= min(map(min, batch)) <= max(map(max, batch)) < self._ids:
-            raise ValueError("a token that the model does not have")
-        hidden = self._encoder.forward_batch(list(batch)).last_hidden_state
-        if self._cuda:
-            hidden = hidden.to(ctranslate2.DataType.float32).to_device(ctranslate2.Device.cpu)
-        return mean(np.asarray(hidden), [len(tokens) for tokens in batch])
+    def vectors(self, texts: Sequence[Tokens]) -> Vectors:
+        """The vectors of texts, at least one, that are cut into tokens. Raises ValueError for what are no tokens."""
+        return heads.vectors(self._entry, self._network.outputs(texts), list(map(len, texts)))
 
+    def answer(self, request: Embed, pieces: Sequence[Piece], rows: Sequence[Vectors]) -> Answer:
+        return Embedded(request.id, np.stack(rows).astype("<f4", copy=False).tobytes())
 
-def load_tokenizer(entry: Entry, directory: str) -> Tokenizer:
-    """The model's tokenizer, as the model was trained: what its file says of padding and truncation is not used."""
-    tokenizer = Tokenizer.from_file(os.path.join(directory, catalog.TOKENIZER))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(entry.max_tokens)
-    return tokenizer
+    def close(self) -> None:
+        self._network.close()
 
-
-def mean(hidden: NDArray[np.float32], lengths: Sequence[int]) -> Vectors:
-    """Average the first `lengths[i]` rows of hidden[i] (texts, positions, dimension), and scale to length 1.
-
-    CTranslate2 leaves copies of the last token in the padding, not zeros: hence the lengths.
-    """
-    counts = np.asarray(lengths)[:, None]
-    weights = ((np.arange(hidden.shape[1]) < counts) / counts).astype(np.float32)
-    vectors: Vectors = np.matmul(weights[:, None, :], hidden)[:, 0]
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors
+    def _ended(self, tokens: list[int]) -> list[int]:
+        """With the token whose hidden state is the text's, once: some tokenizers add it themselves."""
+        return tokens if tokens[-1:] == self._end else tokens + self._end

@@ -1,7 +1,9 @@
 """What the daemon and its model worker say to each other, over a pair of connected sockets.
 
 A frame is four bytes, the little-endian length, and a MessagePack object with the tag `op`. Either side
-sees the other's death as the end of the stream.
+sees the other's death as the end of the stream. Times (`deadline`, `until`) are on the clock of
+time.monotonic, which the processes of a machine share; `keep_alive_s` is how long a model stays after its last
+use, below 0 for ever, None as configured.
 """
 
 from __future__ import annotations
@@ -9,12 +11,13 @@ from __future__ import annotations
 import socket
 from asyncio import IncompleteReadError, StreamReader
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from qmd_daemon.engine.model import Kind, Priority
+from qmd_daemon.engine.model import Kind, Line, LineKind, Priority, Role, Score
+from qmd_daemon.weights.entry import Entry
 
 _LENGTH_BYTES = 4
 
@@ -26,28 +29,69 @@ class Message(Struct, frozen=True, tag_field="op", array_like=True):
 # -- daemon to worker -------------------------------------------------------------------------
 
 
-class Load(Message, frozen=True, tag="load"):
-    """The first message: which model to load, and where. `threads` 0: one replica for each core."""
+class Start(Message, frozen=True, tag="start"):
+    """The first message: what may be loaded, and where. Nothing is loaded yet.
+
+    `models` is the directory of converted models, `chosen` the one for each role. `threads` 0: one for each
+    core. The ceilings are of the whole process, in bytes; 0: none.
+    """
 
     engine: str
-    model: str
     models: str
+    chosen: dict[Role, Entry]
     device: str
     threads: int
+    keep_alive_s: dict[Role, float]
+    max_vram_bytes: int
+    max_ram_bytes: int
 
 
 class Embed(Message, frozen=True, tag="embed"):
-    """`deadline` is on the clock of time.monotonic, which the processes of a machine share."""
-
     id: int
+    priority: Priority
     texts: list[str]
     kind: Kind
-    priority: Priority
     deadline: float | None = None
+    keep_alive_s: float | None = None
+
+
+class Rerank(Message, frozen=True, tag="rerank"):
+    id: int
+    priority: Priority
+    query: str
+    documents: list[str]
+    deadline: float | None = None
+    keep_alive_s: float | None = None
+
+
+class Expand(Message, frozen=True, tag="expand"):
+    """One line for each of `kinds`, at most: those that say nothing new are left out."""
+
+    id: int
+    priority: Priority
+    query: str
+    kinds: list[LineKind]
+    deadline: float | None = None
+    keep_alive_s: float | None = None
+
+
+class Load(Message, frozen=True, tag="load"):
+    """Load a role's model before it is needed. Answered with Done when it is there."""
+
+    id: int
+    role: Role
+    keep_alive_s: float | None = None
+
+
+class Unload(Message, frozen=True, tag="unload"):
+    """Take a role's model out of memory, when what it is computing is done. Answered with Done."""
+
+    id: int
+    role: Role
 
 
 class Drop(Message, frozen=True, tag="drop"):
-    """Nobody waits for that Embed any more. It is not answered."""
+    """Nobody waits for that request any more. It is not answered."""
 
     id: int
 
@@ -59,28 +103,48 @@ class Ping(Message, frozen=True, tag="ping"):
 # -- worker to daemon -------------------------------------------------------------------------
 
 
-class Loading(Message, frozen=True, tag="loading"):
-    """What the worker is busy with before it is ready, in words."""
-
-    reason: str
-
-
 class Ready(Message, frozen=True, tag="ready"):
-    device: str
-    compute_type: str
-    reason: str
+    """The worker takes requests."""
 
 
-class Refused(Message, frozen=True, tag="refused"):
-    """The model cannot be loaded. The last message: the worker ends."""
+class Resident(Message, frozen=True, tag="resident"):
+    """A model that is in memory, or on its way there. `reason`: what is being waited for, or why it is not on
+    the device that was wanted. `why` explains the compute type.
 
+    `copies` counts the model's objects, each with its weights. `until` inf: for ever.
+    """
+
+    role: Role
+    name: str
+    state: Literal["loading", "ready"]
+    device: str = ""
+    compute_type: str = ""
+    why: str = ""
+    reason: str = ""
+    size_bytes: int = 0
+    copies: int = 0
+    until: float = 0.0
+    fallback: bool = False  # it is not on the device that was wanted
+
+
+class Models(Message, frozen=True, tag="models"):
+    """All models in memory, whenever that changes. `used_bytes`: what the process takes on its device."""
+
+    residents: list[Resident]
+    used_bytes: int = 0
+
+
+class NotLoaded(Message, frozen=True, tag="not_loaded"):
+    """A role's model cannot be loaded. So every request for it has failed, and is not answered."""
+
+    role: Role
     code: str
     message: str
     hint: str
 
 
 class Begun(Message, frozen=True, tag="begun"):
-    """Computing begins on texts of these. Should the worker die now, they may be why."""
+    """Computing begins on these. Should the worker die now, they may be why."""
 
     ids: list[int]
 
@@ -92,6 +156,20 @@ class Embedded(Message, frozen=True, tag="embedded"):
     vectors: bytes
 
 
+class Scored(Message, frozen=True, tag="scored"):
+    id: int
+    scores: list[Score]
+
+
+class Expanded(Message, frozen=True, tag="expanded"):
+    id: int
+    lines: list[Line]
+
+
+class Done(Message, frozen=True, tag="done"):
+    id: int
+
+
 class Failed(Message, frozen=True, tag="failed"):
     id: int
     code: str
@@ -100,16 +178,41 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 class Pong(Message, frozen=True, tag="pong"):
-    """`busy_s`: for how long the oldest running batch has been computing."""
+    """For how long the oldest running batch has been computing, and a model has been on its way into memory."""
 
     busy_s: float
+    loading_s: float = 0.0
 
 
-ToWorker: TypeAlias = Load | Embed | Drop | Ping
-FromWorker: TypeAlias = Loading | Ready | Refused | Begun | Embedded | Failed | Pong
+Work: TypeAlias = Embed | Rerank | Expand
+Request: TypeAlias = Work | Load | Unload
+Answer: TypeAlias = Embedded | Scored | Expanded | Done | Failed
+ToWorker: TypeAlias = Start | Request | Drop | Ping
+FromWorker: TypeAlias = Ready | Models | NotLoaded | Begun | Answer | Pong
 
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
 _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
+
+
+def role_of(request: Request) -> Role:
+    match request:
+        case Embed():
+            return "embedding"
+        case Rerank():
+            return "reranker"
+        case Expand():
+            return "expansion"
+    return request.role
+
+
+def weight(request: Request) -> int:
+    """How many texts it is about: what the queue is bounded by."""
+    match request:
+        case Embed():
+            return len(request.texts)
+        case Rerank():
+            return len(request.documents)
+    return 1
 
 
 def pack(message: ToWorker | FromWorker) -> bytes:

@@ -1,4 +1,4 @@
-"""Threads that turn the texts of one queue into vectors: one cuts texts into tokens, the others compute batches."""
+"""Threads that work off the requests of one queue: one cuts them into pieces, the others compute batches."""
 
 from __future__ import annotations
 
@@ -8,92 +8,129 @@ import traceback
 from collections.abc import Callable, Sequence
 from itertools import count
 from queue import PriorityQueue
+from typing import Protocol
 
 import numpy as np
 
 from ipc.errors import QmdError
-from qmd_daemon.engine.batcher import Batcher, Text, Ticket
-from qmd_daemon.engine.frames import Embed
-from qmd_daemon.engine.model import Model
+from qmd_daemon.engine.batcher import Batcher, Item, Ticket
+from qmd_daemon.engine.memory import out_of_memory
+from qmd_daemon.engine.role import Model, Rows
 
 _LAST = 99  # after every priority: the tokeniser's thread ends when it has done what was asked before
 
 
+class Host(Protocol):
+    """What a lane tells and asks of whoever made it; all of it from the lane's threads."""
+
+    def begin(self, tickets: Sequence[Ticket]) -> None:
+        """A batch with pieces of these is about to be computed."""
+        ...
+
+    def relieve(self) -> None:
+        """Computing has run out of memory: free what can be freed, before it is tried once more."""
+        ...
+
+
 class Lane:
-    """One queue, one model, some threads. They inherit the priority of the thread that makes the lane.
+    """One queue, one model, some threads. They inherit the priority of the thread that makes the lane."""
 
-    `begin` is told the tickets of every batch, just before it is computed.
-    """
-
-    def __init__(
-        self, model: Model, batcher: Batcher, threads: int, begin: Callable[[Sequence[Ticket]], None] = lambda _: None
-    ) -> None:
+    def __init__(self, model: Model, batcher: Batcher, threads: int, host: Host) -> None:
         self._model = model
         self._batcher = batcher
-        self._begin = begin
+        self._host = host
         self._order = count()
-        self._inbox: PriorityQueue[tuple[int, int, tuple[Embed, Ticket] | None]] = PriorityQueue()
+        self._inbox: PriorityQueue[tuple[int, int, Ticket | None]] = PriorityQueue()
         self._since: dict[int, float] = {}  # thread -> when its batch began
-        targets = (self._tokenise, *[self._compute] * threads)
+        self._closing = False
+        self._left: list[Ticket] = []
+        targets = (self._encode, *[self._compute] * threads)
         self._threads = [threading.Thread(target=target, daemon=True) for target in targets]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, request: Embed, ticket: Ticket) -> None:
-        self._inbox.put((request.priority, next(self._order), (request, ticket)))
+    def submit(self, ticket: Ticket) -> None:
+        self._inbox.put((ticket.request.priority, next(self._order), ticket))
 
     def busy_s(self) -> float:
         """For how long the oldest running batch has been computing."""
         return max((time.monotonic() - began for began in self._since.copy().values()), default=0.0)
 
-    def close(self) -> None:
-        """Finish the running batches, fail what is queued, and end the threads."""
+    def close(self) -> list[Ticket]:
+        """Finish the running batches and end the threads. Returns the tickets that are not done, for another lane."""
+        self._closing = True
         self._inbox.put((_LAST, next(self._order), None))
-        self._batcher.close()
+        left = self._batcher.close()
         for thread in self._threads:
             thread.join()
+        return [ticket for ticket in dict.fromkeys([*left, *self._left]) if not ticket.over]
 
-    def _tokenise(self) -> None:
-        while (entry := self._inbox.get()[2]) is not None:
-            request, ticket = entry
+    def _encode(self) -> None:
+        while (ticket := self._inbox.get()[2]) is not None:
             if ticket.over:
                 continue
+            if self._closing:
+                self._left.append(ticket)
+                continue
+            ticket.model = self._model
             try:
-                tokens = self._model.encode(request.texts, request.kind)
+                pieces = self._model.encode(ticket.request)
             except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
                 traceback.print_exc()
                 ticket.fail(_fault(error))
             else:
-                self._batcher.put(ticket, tokens)
+                if not self._batcher.put(ticket, pieces):
+                    self._left.append(ticket)
 
     def _compute(self) -> None:
         thread = threading.get_ident()
         while (batch := self._batcher.take()) is not None:
-            self._begin(list(dict.fromkeys(text.ticket for text in batch)))
+            self._host.begin(list(dict.fromkeys(item.ticket for item in batch)))
             self._since[thread] = time.monotonic()
-            compute(self._model, batch)
+            compute(self._model, batch, self._host.relieve)
             self._since.pop(thread, None)
 
 
-def compute(model: Model, batch: Sequence[Text]) -> None:
-    """Embed a batch and fill its tickets. A batch that fails is halved: one bad text takes no others with it."""
+def compute(model: Model, batch: Sequence[Item], relieve: Callable[[], None], tries: int = 2) -> None:
+    """Compute a batch and fill its tickets.
+
+    A batch that fails is halved: one bad piece takes no others with it. One that does not fit into memory is
+    halved once, after `relieve`; what does not fit then, fails.
+    """
+
+    def alive() -> bool:
+        now = time.monotonic()
+        return not all(item.ticket.over or item.ticket.late(now) for item in batch)
+
     try:
-        vectors = model.embed([text.tokens for text in batch])
+        rows = model.compute([item.piece for item in batch], alive)
     except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
-        if len(batch) > 1:
-            middle = len(batch) // 2
-            compute(model, batch[:middle])
-            compute(model, batch[middle:])
+        full = out_of_memory(error)
+        if full:
+            relieve()
+        if (full and tries > 1) or (not full and len(batch) > 1):
+            middle = (len(batch) + 1) // 2
+            for half in (batch[:middle], batch[middle:]):
+                if half:
+                    compute(model, half, relieve, tries - full)
         else:
             traceback.print_exc()
-            batch[0].ticket.fail(_fault(error))
+            for item in batch:
+                item.ticket.fail(_fault(error))
         return
-    finite = np.isfinite(vectors.sum(axis=1))
-    for text, vector, good in zip(batch, vectors, finite, strict=True):
+    for item, row, good in zip(batch, rows, _finite(rows), strict=True):
         if good:
-            text.ticket.fill(text.position, vector)
+            item.ticket.fill(item.position, row)
         else:
-            text.ticket.fail(QmdError("unavailable", "The model gave no finite vector for a text."))
+            item.ticket.fail(QmdError("unavailable", "The model gave no finite number for a text."))
+
+
+def _finite(rows: Rows) -> Sequence[bool]:
+    """Which rows hold numbers, if they hold any."""
+    if isinstance(rows, np.ndarray):
+        finite: list[bool] = np.isfinite(rows.reshape(len(rows), -1).sum(axis=1)).tolist()
+        return finite
+    return [True] * len(rows)
 
 
 def _fault(error: Exception) -> QmdError:

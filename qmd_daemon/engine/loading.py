@@ -1,29 +1,29 @@
-"""Builds what computes: the model and its two lanes, on the device that works. For the worker only."""
+"""Builds what computes: a role's model and its lanes, on the device that works. For the worker only."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
-from qmd_daemon.engine import tuning
+from qmd_daemon.engine import fake
 from qmd_daemon.engine.batcher import Batcher, Ticket
-from qmd_daemon.engine.fake import FakeModel
-from qmd_daemon.engine.frames import Load
-from qmd_daemon.engine.lane import Lane
-from qmd_daemon.engine.model import Model
-from qmd_daemon.weights import catalog
-from qmd_daemon.weights.prepare import prepare
-from qmd_daemon.weights.verify import self_test
+from qmd_daemon.engine.frames import Start, weight
+from qmd_daemon.engine.lane import Host, Lane
+from qmd_daemon.engine.memory import Memory, Ram
+from qmd_daemon.engine.model import Priority, Role
+from qmd_daemon.engine.role import Model
 
 # Added to the niceness of the threads that index, so that those that answer a question run first.
 BULK_NICE = 10
-Begin = Callable[[Sequence[Ticket]], None]
+# A question is a text, or a few. More than that is work, whoever asks: it must not keep a question waiting.
+EXPRESS_WEIGHT = 8
+Say = Callable[[str], None]
 
 
 class Plan(NamedTuple):
-    """How the bulk lane works: its threads, the padded tokens of a batch, and the texts sorted by length together."""
+    """How a lane works: its threads, the padded tokens of a batch, and the pieces sorted by length together."""
 
     threads: int
     budget: int
@@ -33,66 +33,106 @@ class Plan(NamedTuple):
 # On a CPU small batches stay in the cache: 256 tokens give 1.3 to 2 times the speed of 4096.
 CPU = Plan(threads=2, budget=256, window=256)
 CUDA = Plan(threads=1, budget=16_384, window=2048)
+# One request after the other: what is generated then depends on nothing but the request.
+ALONE = Plan(threads=1, budget=1, window=1)
 
 
 class Loaded(NamedTuple):
-    """`express` answers questions, `bulk` does everything else."""
+    """A model at work. `express` answers questions, `bulk` does everything else; they may be the same.
+
+    `models` are its objects, each with the weights in memory. `why` explains the compute type, `reason` the device,
+    where `fallback`: it is not the one that was wanted.
+    """
 
     express: Lane
     bulk: Lane
+    models: tuple[Model, ...]
     device: str
     compute_type: str
-    reason: str
+    why: str = ""
+    reason: str = ""
+    fallback: bool = False
+
+    def submit(self, ticket: Ticket) -> None:
+        request = ticket.request
+        small = request.priority == Priority.INTERACTIVE and weight(request) <= EXPRESS_WEIGHT
+        (self.express if small else self.bulk).submit(ticket)
+
+    def busy_s(self) -> float:
+        return max(self.express.busy_s(), self.bulk.busy_s())
+
+    def close(self) -> list[Ticket]:
+        """Finish the running batches, and free the memory. Returns the tickets that are not done."""
+        left = [ticket for lane in dict.fromkeys((self.express, self.bulk)) for ticket in lane.close()]
+        for model in self.models:
+            model.close()
+        return left
 
 
-def load(request: Load, begin: Begin, say: Callable[[str], None]) -> Loaded:
-    """Load the model that is asked for; convert it first where that is due. Takes seconds.
+class Loader(Protocol):
+    """Knows the model of each role, and how to load it."""
 
-    `begin` is for the lanes; `say` is told what there is to wait for. The calling thread is left with a lower
-    priority. Raises QmdError, or RuntimeError from CTranslate2 when it can load the model on no device.
-    """
-    if request.engine == "fake":
-        model = FakeModel()
-        return Loaded(*_lanes(model, lambda: model, CPU, begin), "cpu", "float32", "")
-    return _load_ct2(request, begin, say)
+    @property
+    def memory(self) -> Memory:
+        """Where the models are."""
+        ...
 
+    @property
+    def ceiling_bytes(self) -> int:
+        """What this process may take there; 0: there is no ceiling."""
+        ...
 
-def _load_ct2(request: Load, begin: Begin, say: Callable[[str], None]) -> Loaded:
-    # Only here: the fake engine does without.
-    from qmd_daemon.engine.device import Device, candidates, cores, first_working
-    from qmd_daemon.engine.embed import Ct2Model
+    def name(self, role: Role) -> str: ...
 
-    entry = catalog.get(request.model)
+    def estimate_bytes(self, role: Role) -> int:
+        """What the role's model will take, before it is loaded."""
+        ...
 
-    def test(device: Device, directory: str) -> None:
-        model = Ct2Model(entry, directory, device, 1)
-        self_test(entry.name, lambda texts: model.embed(model.encode(texts, "document")))
+    def load(self, role: Role, host: Host, say: Say, no_room: str = "") -> Loaded:
+        """Load it; convert it first where that is due. Takes seconds, and may leave the thread a lower priority.
 
-    def attempt(device: Device) -> tuple[Ct2Model, str]:
-        kind = device.compute_type
-        directory = prepare(entry, request.models, kind, test=lambda new: test(device, new), say=say)
-        say(f"loading {entry.name}")
-        # On a GPU the replicas of one object share the weights, and one of them is always free for a question.
-        model = Ct2Model(entry, directory, device, 2 if device.name == "cuda" else 1)
-        model.embed(model.encode([entry.name], "query"))
-        return model, directory
-
-    device, (express, directory) = first_working(candidates(request.device), attempt)
-    if device.name == "cuda":
-        lanes = _lanes(express, lambda: express, CUDA, begin)
-    else:
-        replicas = request.threads or cores()
-        # One thread more than replicas: the next batch is made ready while all of them compute.
-        plan = CPU._replace(threads=replicas + 1)
-        # An object of its own, since in a shared one a question waits behind a batch (94 ms instead of 3).
-        lanes = _lanes(express, lambda: Ct2Model(entry, directory, device, replicas), plan, begin)
-    tuning.trim()
-    return Loaded(*lanes, device.name, device.compute_type, device.reason)
+        `say` is told what there is to wait for. `no_room` says why there is no room for it where it would go
+        first. Raises QmdError, or RuntimeError from CTranslate2.
+        """
+        ...
 
 
-def _lanes(express: Model, bulk: Callable[[], Model], plan: Plan, begin: Begin) -> tuple[Lane, Lane]:
-    first = Lane(express, Batcher(plan.budget, plan.window), 1, begin)
+class FakeLoader:
+    """For the fake engine: in every role a model without weights."""
+
+    def __init__(self, start: Start) -> None:
+        self.memory: Memory = Ram()
+        self.ceiling_bytes = start.max_ram_bytes
+
+    def name(self, role: Role) -> str:
+        return fake.INFOS[role].name
+
+    def estimate_bytes(self, role: Role) -> int:
+        return 0
+
+    def load(self, role: Role, host: Host, say: Say, no_room: str = "") -> Loaded:
+        model = fake.load(role)
+        return Loaded(*two_lanes(model, lambda: model, CPU, host), (model,), "cpu", "float32")
+
+
+def make_loader(start: Start) -> Loader:
+    if start.engine == "fake":
+        return FakeLoader(start)
+    # Only here: the fake engine does without CTranslate2.
+    from qmd_daemon.engine.ct2 import Ct2Loader
+
+    return Ct2Loader(start)
+
+
+def one_lane(model: Model, plan: Plan, host: Host) -> tuple[Lane, Lane]:
+    """The same lane for everything."""
+    lane = Lane(model, Batcher(plan.budget, plan.window), plan.threads, host)
+    return lane, lane
+
+
+def two_lanes(express: Model, bulk: Callable[[], Model], plan: Plan, host: Host) -> tuple[Lane, Lane]:
+    first = Lane(express, Batcher(plan.budget, plan.window), 1, host)
     # Linux gives each thread its own niceness, and a new one that of its maker: this thread, then the model's
     # own threads, then the lane's.
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BULK_NICE)
-    return first, Lane(bulk(), Batcher(plan.budget, plan.window), plan.threads, begin)
+    return first, Lane(bulk(), Batcher(plan.budget, plan.window), plan.threads, host)

@@ -1,15 +1,19 @@
-"""What the rest of the daemon knows about the model: who goes first, and what its vectors are."""
+"""What the rest of the daemon knows about the models: who goes first, and what each role is asked and answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from ipc.protocol import LineKind, Role
+
+__all__ = ["ROLES", "Kind", "Line", "LineKind", "ModelInfo", "Priority", "Role", "Score", "Tokens", "Vectors"]
+
+ROLES: tuple[Role, ...] = ("embedding", "reranker", "expansion")
 Kind: TypeAlias = Literal["query", "document"]
 Vectors: TypeAlias = NDArray[np.float32]  # (texts, dimension), each of length 1
 Tokens: TypeAlias = list[int]
@@ -24,7 +28,7 @@ class Priority(IntEnum):
 
 
 class ModelInfo(Struct, frozen=True):
-    """The embedding model in use.
+    """A model in use. Only an embedding model has a dimension.
 
     Vectors of different fingerprints are never compared. `max_tokens` is how much of a text the model
     sees. `tokenizer_file` measures chunks; the fake engine has none, and chunks are measured in characters.
@@ -38,13 +42,15 @@ class ModelInfo(Struct, frozen=True):
     languages: tuple[str, ...] = ()  # ISO 639-1; empty: any
 
 
-class Model(Protocol):
-    """What computes, in the worker. Called from several threads at once."""
+class Score(NamedTuple):
+    """How well a document answers a query: a probability, and the model's own number, which orders alike."""
 
-    def encode(self, texts: Sequence[str], kind: Kind) -> list[Tokens]:
-        """Cut texts into tokens: at least one for each text, at most the model's maximum."""
-        ...
+    probability: float
+    raw: float
 
-    def embed(self, batch: Sequence[Tokens]) -> Vectors:
-        """Compute the vectors of a batch of at least one."""
-        ...
+
+class Line(NamedTuple):
+    """One typed line that a query was expanded to."""
+
+    kind: LineKind
+    text: str

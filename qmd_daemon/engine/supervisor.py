@@ -1,71 +1,59 @@
-"""The daemon's side of the model worker: starts it on the first need, watches it, restarts it, stops it when idle.
-
-off ──need──▶ starting ──ready──▶ ready ──idle──▶ off
-               │    ▲               │
-     refused,  │    └──died, hung───┘   what was being computed is sent once more
-     3 times   ▼
-             failed ──need, after a while──▶ starting
-"""
+"""The daemon's side of the models: takes calls of the three roles, and has them answered by the worker process."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Self
 
 import numpy as np
-import structlog
 
 from ipc.errors import QmdError
 from ipc.paths import Paths
-from ipc.protocol import EngineStatus, ModelsEvent, Publish
-from qmd_daemon.config import EngineConfig
-from qmd_daemon.engine import fake, frames
-from qmd_daemon.engine.model import Kind, ModelInfo, Priority, Vectors
-from qmd_daemon.engine.pending import Part, Pending
-from qmd_daemon.engine.process import Process
-from qmd_daemon.weights import catalog, installed, profiles
+from ipc.protocol import EngineStatus, KeepAlive, ModelsEvent, ModelStatus, Publish
+from qmd_daemon.config import EngineConfig, ModelConfig, size_bytes
+from qmd_daemon.engine import frames, residency
+from qmd_daemon.engine.lives import Lives
+from qmd_daemon.engine.model import ROLES, Kind, Line, LineKind, ModelInfo, Priority, Role, Score, Vectors
+from qmd_daemon.engine.pending import Pending
+from qmd_daemon.engine.roster import Roster
 
-# Waits before the second and third start in a row. After the last failure everybody is told.
-RETRY_S = (0.2, 1.0)
-# How long a failure is the answer to everybody, before the next start is tried.
-COOL_DOWN_S = 10.0
+# What a message to the worker carries at most: little, so that a worker's death costs little that was done.
+PART_TEXTS = 64
 # Longer texts are cut before they are sent: no 256 tokens of ordinary text are so long (a word is at most 100
 # characters to a BERT tokenizer), and tokenising megabytes to throw them away would hold up the others.
 CHARACTERS_PER_TOKEN = 128
-_log = structlog.get_logger("qmd.engine")
+# A document is judged by its best window; these are about fifty windows.
+DOCUMENT_CHARACTERS = 100_000
 
 
 class Engine:
-    """Turns texts into vectors, in a worker process of its own. Enter it, and leave it, once."""
+    """Embeds, reranks and expands, in a worker process of its own. Enter it, and leave it, once.
 
-    def __init__(self, config: EngineConfig, paths: Paths, publish: Publish) -> None:
+    All three calls start the worker if need be, and wait for the model. Cancel the waiting task, and the request
+    leaves the queue. They raise QmdError: no_model, overloaded (the queue is full), deadline, or unavailable (the
+    worker does not start, the model does not load, or the worker has died twice over this request).
+    `keep_alive` is how long the model stays in memory after its last use; None: as configured.
+    """
+
+    def __init__(
+        self, config: EngineConfig, paths: Paths, publish: Publish, own: Mapping[str, ModelConfig] | None = None
+    ) -> None:
         """Raises QmdError("invalid") when the configuration names a model that nobody knows."""
         self._config = config
         self._models = paths.models
         self._publish = publish
-        self._entry = profiles.choose(config, paths.models).embedding
-        self._info = fake.INFO if config.kind == "fake" else None
-        self._pending = Pending(fake.INFO.dimension if config.kind == "fake" else self._entry.dimension)
+        self._roster = Roster(config, paths.models, own)
+        self._pending = Pending()
+        self._lives = Lives(config, self._start, self._pending, self._roster, self._tell)
         self._group = asyncio.TaskGroup()
-        self._need = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._process: Process | None = None
-        self._state: Literal["off", "starting", "ready", "failed"] = "off"
-        self._reason = ""
-        self._ready: frames.Ready | None = None
-        self._error: QmdError | None = None  # why the last start failed
-        self._failures = 0  # starts in a row that led to nothing
-        self._cool_at = 0.0
-        self._idle_since = 0.0
-        self._restarts = 0
-        self._delay_s = 0.0  # before the next start
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
-        self._task = self._group.create_task(self._supervise(), name="engine")
+        self._task = self._group.create_task(self._lives.supervise(self._group), name="engine")
         return self
 
     async def __aexit__(
@@ -77,43 +65,53 @@ class Engine:
         # Not told of the error: the group has nothing left to cancel, and would wrap it.
         await self._group.__aexit__(None, None, None)
 
-    # -- what the rest of the daemon asks -----------------------------------------------------
+    # -- how it is -----------------------------------------------------------------------------
 
     @property
     def worker_pid(self) -> int:
         """0 when there is no worker."""
-        return self._process.pid if self._process else 0
+        return self._lives.pid
 
-    def model(self) -> ModelInfo | None:
-        """Describe the model, without starting the worker. None when it is not installed."""
-        if self._info is None and (found := installed.locate(self._entry, self._models)):
-            entry = self._entry
-            self._info = ModelInfo(
-                name=entry.name,
-                fingerprint=catalog.fingerprint(entry),
-                dimension=entry.dimension,
-                max_tokens=entry.max_tokens,
-                tokenizer_file=found.tokenizer_file,
-                languages=entry.languages,
-            )
-        return self._info
+    def model(self, role: Role = "embedding") -> ModelInfo | None:
+        """Describe a role's model, without starting the worker. None when there is none, or it is not installed."""
+        return self._roster.info(role)
+
+    def models(self) -> list[ModelStatus]:
+        """One for each role that has a model."""
+        return self._roster.statuses()
+
+    @property
+    def used_bytes(self) -> int:
+        """What the worker takes on its device."""
+        return self._roster.used_bytes
 
     def status(self) -> EngineStatus:
-        info = self.model()
-        error = catalog.missing(self._entry) if info is None else self._error
+        """The worker, and the embedding model, without which nothing works."""
+        info, lives = self.model(), self._lives
+        models = self.models()
+        embedding = models[0]
+        resident = self._roster.residents.get("embedding")
+        state, reason, hint = lives.state, (resident.reason if resident else "") or lives.reason, ""
+        if embedding.state == "loading":
+            state = "starting"
+        elif error := lives.error or self._roster.error("embedding"):
+            state, reason, hint = "failed", error.message, error.hint
         return EngineStatus(
-            state="no_model" if info is None else self._state,
+            state="no_model" if info is None else state,
             engine=self._config.kind,
-            model=info.name if info else self._entry.name,
+            model=embedding.name,
             dimension=info.dimension if info else 0,
-            device=self._ready.device if self._ready else "",
-            compute_type=self._ready.compute_type if self._ready else "",
-            reason=error.message if error else self._reason,
-            hint=error.hint if error else "",
+            device=embedding.device,
+            compute_type=embedding.compute_type,
+            reason=reason if info else embedding.reason,
+            hint=hint if info else embedding.hint,
             pid=self.worker_pid,
-            queued=self._pending.texts,
-            restarts=self._restarts,
+            queued=self._pending.weight,
+            restarts=lives.restarts,
+            models=models,
         )
+
+    # -- what it does --------------------------------------------------------------------------
 
     async def embed(
         self,
@@ -122,169 +120,126 @@ class Engine:
         kind: Kind,
         priority: Priority = Priority.INTERACTIVE,
         deadline_s: float | None = None,
+        keep_alive: KeepAlive | None = None,
     ) -> Vectors:
-        """Return a vector of length 1 for each text, in order: float32, (len(texts), dimension).
-
-        Starts the worker if need be. Cancel the waiting task, and the texts leave the queue. Raises QmdError:
-        no_model, overloaded (the queue is full), deadline, or unavailable (the worker does not start, or has
-        died twice over these texts).
-        """
-        info = self._admit(len(texts))
+        """Return a vector of length 1 for each text, in order: float32, (len(texts), dimension)."""
+        info = self._admit("embedding", len(texts))
         if not texts:
             return np.empty((0, info.dimension), np.float32)
-        longest = info.max_tokens * CHARACTERS_PER_TOKEN
-        # Half a surrogate pair, which JSON can bring, is no text: it becomes "?".
-        clean = [text[:longest].encode("utf-8", "replace").decode() for text in texts]
-        parts = self._pending.add(clean, kind, priority, time.monotonic() + deadline_s if deadline_s else None)
-        try:
-            self._need.set()
-            self._send(parts)
-            async with asyncio.timeout(deadline_s):
-                return np.concatenate([await part.vectors for part in parts])
-        except TimeoutError:
-            raise QmdError("deadline", "The texts were not embedded in time.") from None
-        finally:
-            for part in parts:
-                if self._pending.release(part) and self._process:
-                    self._process.send(frames.Drop(part.request.id))
-            if not self._pending:
-                self._idle_since = time.monotonic()
+        clean = [_clean(text[: info.max_tokens * CHARACTERS_PER_TOKEN]) for text in texts]
+        deadline = _deadline(deadline_s)
+        vectors = await self._ask(
+            [
+                frames.Embed(self._pending.next_id(), priority, some, kind, deadline, _seconds(keep_alive))
+                for some in _portions(clean)
+            ],
+            deadline_s,
+            "The texts were not embedded in time.",
+        )
+        return np.concatenate(vectors).reshape(-1, info.dimension)
 
-    def _admit(self, count: int) -> ModelInfo:
-        info = self.model()
-        if info is None:
-            raise catalog.missing(self._entry)
+    async def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        priority: Priority = Priority.INTERACTIVE,
+        deadline_s: float | None = None,
+        keep_alive: KeepAlive | None = None,
+    ) -> list[Score]:
+        """Judge each document by how well its best part answers the query; the scores are in their order."""
+        self._admit("reranker", len(documents))
+        question, deadline = _clean(query), _deadline(deadline_s)
+        clean = [_clean(document[:DOCUMENT_CHARACTERS]) for document in documents]
+        scores = await self._ask(
+            [
+                frames.Rerank(self._pending.next_id(), priority, question, some, deadline, _seconds(keep_alive))
+                for some in _portions(clean)
+            ],
+            deadline_s,
+            "The documents were not judged in time.",
+        )
+        return [score for some in scores for score in some]
+
+    async def expand(
+        self,
+        query: str,
+        *,
+        kinds: Sequence[LineKind] = ("lex", "vec"),
+        priority: Priority = Priority.INTERACTIVE,
+        deadline_s: float | None = None,
+        keep_alive: KeepAlive | None = None,
+    ) -> list[Line]:
+        """Put a query in other words: at most one line for each of `kinds`, in their order. The same every time."""
+        self._admit("expansion", 1)
+        number, deadline = self._pending.next_id(), _deadline(deadline_s)
+        request = frames.Expand(number, priority, _clean(query), list(kinds), deadline, _seconds(keep_alive))
+        (lines,) = await self._ask([request], deadline_s, "The query was not expanded in time.")
+        found: list[Line] = lines
+        return found
+
+    async def load(self, role: Role, *, keep_alive: KeepAlive | None = None, deadline_s: float | None = None) -> None:
+        """Bring a model into memory before it is needed, or let it stay from now on."""
+        self._admit(role, 1)
+        request = frames.Load(self._pending.next_id(), role, _seconds(keep_alive))
+        await self._ask([request], deadline_s, "The model was not loaded in time.")
+
+    async def unload(self, role: Role) -> None:
+        """Take a model out of memory, when what it is computing is done. It comes back when it is needed."""
+        if self._task and self.worker_pid and role in self._roster.residents:
+            await self._ask([frames.Unload(self._pending.next_id(), role)], None, "")
+
+    def _admit(self, role: Role, count: int) -> ModelInfo:
+        info = self._roster.require(role)
         if self._task is None:
             raise QmdError("unavailable", "The daemon is stopping.")
-        if self._error and time.monotonic() < self._cool_at:
-            raise self._error
-        if count and self._pending.texts + count > self._config.queue_texts:
+        self._lives.check()
+        if count and self._pending.weight + count > self._config.queue_texts:
             raise QmdError("overloaded", "Too many texts are waiting for the model.", "Try again in a while.")
         return info
 
-    # -- one life of the worker after another --------------------------------------------------
-
-    async def _supervise(self) -> None:
+    async def _ask(self, requests: Sequence[frames.Request], deadline_s: float | None, late: str) -> list[Any]:
+        """The results of the requests, all of them. `late` says what has not been done when there are none in time."""
+        parts = self._pending.add(requests)
         try:
-            while True:
-                await self._need.wait()
-                self._need.clear()
-                while self._pending:
-                    await self._live()
-                    await asyncio.sleep(self._delay_s)
+            self._lives.send(parts)
+            async with asyncio.timeout(deadline_s):
+                return [await part.result for part in parts]
+        except TimeoutError:
+            raise QmdError("deadline", late) from None
         finally:
-            self._pending.fail(QmdError("unavailable", "The daemon is stopping."))
-
-    async def _live(self) -> None:
-        """Start a worker, and serve with it until it ends."""
-        self._error = None
-        self._turn("starting")
-        try:
-            process = await Process.start(self._group)
-        except OSError as error:
-            self._not_started(f"cannot be launched: {error.strerror}")
-            return
-        self._process = process
-        try:
-            async with asyncio.TaskGroup() as group:
-                watch = group.create_task(self._watch(process), name="engine.watch")
-                config = self._config
-                name = self._entry.name
-                process.send(frames.Load(config.kind, name, self._models, config.device, config.threads))
-                async for message in process.messages():
-                    self._handle(message, process)
-                watch.cancel()
-        finally:
-            self._process = None
-            await process.stop()
-        self._ended(process)
-
-    def _handle(self, message: frames.FromWorker, process: Process) -> None:
-        match message:
-            case frames.Loading():
-                self._turn("starting", message.reason)
-            case frames.Ready():
-                self._ready = message
-                self._idle_since = time.monotonic()
-                self._turn("ready", message.reason)
-                self._send(self._pending.unsent())
-            case frames.Refused():
-                self._error = QmdError(message.code, message.message, message.hint)
-                process.close()
-            case frames.Begun():
-                self._pending.begun(message.ids)
-            case frames.Embedded():
-                self._failures = 0
-                self._pending.embedded(message.id, message.vectors)
-            case frames.Failed():
-                self._pending.failed(message.id, QmdError(message.code, message.message, message.hint))
-            case frames.Pong():
-                if message.busy_s > self._config.hang_s:
-                    process.kill(f"was killed, since it was stuck in a batch for {message.busy_s:.0f} s")
-
-    def _send(self, parts: Sequence[Part]) -> None:
-        """Send them if there is a worker; otherwise the next one gets them when it is ready."""
-        if self._process and self._state == "ready":
             for part in parts:
-                part.sent = True
-                self._process.send(part.request)
+                self._lives.drop(part)
 
-    async def _watch(self, process: Process) -> None:
-        """Kill the worker when it hangs, close it when it is idle."""
+    def _start(self) -> frames.Start:
         config = self._config
-        tick_s = min(1.0, config.hang_s / 4, config.idle_s / 4)
-        while True:
-            await asyncio.sleep(tick_s)
-            now = time.monotonic()
-            if self._state == "starting":
-                if now - process.started_at > config.start_s:
-                    process.kill(f"was killed, since it was not ready within {config.start_s:g} s")
-            # Pings, not the clock: when this process was stopped, time passed, but nobody was silent.
-            elif process.unanswered * tick_s > config.hang_s:
-                process.kill(f"was killed, since it was silent for {config.hang_s:g} s")
-            elif not self._pending and now - self._idle_since > config.idle_s:
-                self._process = None  # what comes from now on is for the next one
-                process.close()
-                return
-            process.ping()
+        return frames.Start(
+            engine=config.kind,
+            models=self._models,
+            chosen=self._roster.chosen,
+            device=config.device,
+            threads=config.threads,
+            keep_alive_s={role: residency.seconds(config.keep_alive.get(role, config.idle_s)) for role in ROLES},
+            max_vram_bytes=size_bytes(config.max_vram),
+            max_ram_bytes=size_bytes(config.max_ram),
+        )
 
-    def _ended(self, process: Process) -> None:
-        """A worker is gone: decide what becomes of the texts that it had."""
-        was_ready, self._ready = self._state == "ready", None
-        suspects = self._pending.lost(process.ending)
-        if self._error:
-            self._fail(self._error)
-        elif process.closed:
-            _log.info("engine.stopped", reason="idle")
-            self._turn("off")
-        elif was_ready and (suspects or not self._pending):
-            self._restarts += 1
-            self._delay_s = 0.0
-            _log.warning("engine.died", how=process.ending)
-            self._turn("off", f"The model worker {process.ending}.")
-        else:
-            self._not_started(process.ending)
-
-    def _not_started(self, how: str) -> None:
-        """Nothing came of a start: try again a little later, but not for ever."""
-        self._failures += 1
-        _log.warning("engine.not_started", how=how, failures=self._failures)
-        if self._failures > len(RETRY_S):
-            message = f"The model worker does not start: it {how}."
-            self._fail(QmdError("unavailable", message, "The daemon's log says more."))
-        else:
-            self._delay_s = RETRY_S[self._failures - 1]
-            self._turn("off", f"The model worker {how}.")
-
-    def _fail(self, error: QmdError) -> None:
-        """Everybody is told, now and for a while."""
-        self._error = error
-        self._cool_at = time.monotonic() + COOL_DOWN_S
-        self._delay_s = 0.0
-        self._pending.fail(error)
-        _log.error("engine.failed", reason=error.message)
-        self._turn("failed")
-
-    def _turn(self, state: Literal["off", "starting", "ready", "failed"], reason: str = "") -> None:
-        self._state, self._reason = state, reason
+    def _tell(self) -> None:
         self._publish("models", ModelsEvent(engine=self.status()))
+
+
+def _portions(texts: Sequence[str]) -> list[list[str]]:
+    return [list(texts[at : at + PART_TEXTS]) for at in range(0, len(texts), PART_TEXTS)]
+
+
+def _clean(text: str) -> str:
+    """Half a surrogate pair, which JSON can bring, is no text: it becomes "?"."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _deadline(deadline_s: float | None) -> float | None:
+    return None if deadline_s is None else time.monotonic() + deadline_s
+
+
+def _seconds(keep_alive: KeepAlive | None) -> float | None:
+    return None if keep_alive is None else residency.seconds(keep_alive)

@@ -1,8 +1,8 @@
 """The process that owns the models: `python -m qmd_daemon.engine.worker FD`, a child of the daemon.
 
 FD is its end of the pair of sockets. One thread reads, and answers pings whatever the others do; one loads
-the model; the rest compute. The end of the stream means that the daemon is gone, or wants no more: the
-process ends at once, in the middle of whatever it does, so that it never outlives the daemon.
+models and takes them down; the rest compute. The end of the stream means that the daemon is gone, or wants no
+more: the process ends at once, in the middle of whatever it does, so that it never outlives the daemon.
 """
 
 from __future__ import annotations
@@ -13,18 +13,15 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
 from functools import partial
 from typing import NoReturn
 
 from ipc.errors import QmdError
 from qmd_daemon.engine import frames, tuning
 from qmd_daemon.engine.batcher import Ticket
-from qmd_daemon.engine.loading import Loaded, load
-from qmd_daemon.engine.model import Priority, Vectors
-
-# A question is a text, or a few. More than that is work, whoever asks: it must not keep a question waiting.
-EXPRESS_TEXTS = 8
+from qmd_daemon.engine.loading import make_loader
+from qmd_daemon.engine.role import Row
+from qmd_daemon.engine.shelf import Shelf
 
 
 class Worker:
@@ -34,7 +31,7 @@ class Worker:
         self._sock = sock
         self._sending = threading.Lock()
         self._tickets: dict[int, Ticket] = {}
-        self._loaded: Loaded | None = None
+        self._shelf: Shelf | None = None
 
     def run(self) -> NoReturn:
         try:
@@ -43,58 +40,58 @@ class Worker:
         except Exception:  # noqa: BLE001 - nobody is above us to catch it
             traceback.print_exc()
             os._exit(1)
-        # Not sys.exit: that would wait for batches that nobody wants, and for models to be taken down.
+        # Not sys.exit: that would wait for batches that nobody wants, and models that have generated text
+        # would abort the process when they are taken down at exit.
         os._exit(0)
 
     def _handle(self, message: frames.ToWorker) -> None:
+        if isinstance(message, frames.Start):
+            self._shelf = Shelf(make_loader(message), message.keep_alive_s, self._send)
+            self._send(frames.Ready())
+            return
+        shelf = self._shelf
+        if shelf is None:
+            raise RuntimeError("the first message has to be a Start")
         match message:
             case frames.Load():
-                threading.Thread(target=self._load, args=(message,), daemon=True).start()
-            case frames.Embed():
-                self._embed(message)
+                shelf.load(message.role, message.keep_alive_s, partial(self._done, message.id))
+            case frames.Unload():
+                shelf.unload(message.role, partial(self._done, message.id))
             case frames.Drop():
-                if ticket := self._tickets.pop(message.id, None):
+                if ticket := self._tickets.get(message.id):
                     ticket.cancel()
             case frames.Ping():
-                lanes = (self._loaded.express, self._loaded.bulk) if self._loaded else ()
-                self._send(frames.Pong(max((lane.busy_s() for lane in lanes), default=0.0)))
+                shelf.tick()
+                self._send(frames.Pong(shelf.busy_s(), shelf.loading_s()))
+            case _:
+                ticket = self._tickets[message.id] = Ticket(message, self._finish)
+                shelf.submit(ticket)
 
-    def _load(self, request: frames.Load) -> None:
+    def _finish(self, ticket: Ticket, result: list[Row] | QmdError | None) -> None:
+        request = ticket.request
+        self._tickets.pop(request.id, None)
+        if isinstance(result, list):
+            result = self._answer(ticket, result)
+        if self._shelf:
+            self._shelf.done(ticket)
+        if result is not None:
+            self._done(request.id, result)
+
+    def _answer(self, ticket: Ticket, rows: list[Row]) -> QmdError | None:
+        """Send the answer. Returns an error when there is none."""
         try:
-            self._loaded = load(request, self._begin, lambda reason: self._send(frames.Loading(reason)))
-        except QmdError as error:
-            self._send(frames.Refused(error.code, error.message, error.hint))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the daemon waits for an answer
+            assert ticket.model is not None  # noqa: S101  (for the type checker: there are rows)
+            self._send(ticket.model.answer(ticket.request, ticket.pieces, rows))
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             traceback.print_exc()
-            reason = f"The model {request.model} cannot be loaded: {error}."
-            self._send(frames.Refused("unavailable", reason, "The daemon's log says more."))
+            return QmdError("unavailable", f"The model's answer is no answer: {error}.", "The daemon's log says more.")
+        return None
+
+    def _done(self, number: int, error: QmdError | None) -> None:
+        if error is None:
+            self._send(frames.Done(number))
         else:
-            loaded = self._loaded
-            self._send(frames.Ready(loaded.device, loaded.compute_type, loaded.reason))
-
-    def _embed(self, request: frames.Embed) -> None:
-        finish = partial(self._finish, request.id)
-        ticket = Ticket(request.id, len(request.texts), finish, request.priority, request.deadline)
-        if self._loaded is None:
-            ticket.fail(QmdError("unavailable", "The model is still being loaded."))
-            return
-        self._tickets[request.id] = ticket
-        small = request.priority == Priority.INTERACTIVE and len(request.texts) <= EXPRESS_TEXTS
-        (self._loaded.express if small else self._loaded.bulk).submit(request, ticket)
-
-    def _begin(self, tickets: Sequence[Ticket]) -> None:
-        new = [ticket for ticket in tickets if not ticket.begun]
-        for ticket in new:
-            ticket.begun = True
-        if new:
-            self._send(frames.Begun([ticket.number for ticket in new]))
-
-    def _finish(self, number: int, result: Vectors | QmdError) -> None:
-        self._tickets.pop(number, None)
-        if isinstance(result, QmdError):
-            self._send(frames.Failed(number, result.code, result.message, result.hint))
-        else:
-            self._send(frames.Embedded(number, result.astype("<f4", copy=False).tobytes()))
+            self._send(frames.Failed(number, error.code, error.message, error.hint))
 
     def _send(self, message: frames.FromWorker) -> None:
         frame = frames.pack(message)

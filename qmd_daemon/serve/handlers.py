@@ -12,11 +12,9 @@ import msgspec
 
 from ipc.errors import QmdError
 from ipc.protocol import (
-    MAX_TEXTS,
     PROTOCOL_VERSION,
     AnyRequest,
     Cleanup,
-    ClientClass,
     CollectionAdd,
     CollectionChange,
     CollectionList,
@@ -29,7 +27,7 @@ from ipc.protocol import (
     Done,
     Embed,
     EmbedIndex,
-    EmbedReply,
+    Expand,
     Get,
     GpuSample,
     Job,
@@ -38,10 +36,14 @@ from ipc.protocol import (
     JobList,
     JobReply,
     JobsReply,
+    ModelsLoad,
+    ModelsUnload,
     PlaceReply,
+    Ps,
     Pull,
     Query,
     Reply,
+    Rerank,
     Search,
     Similar,
     Status,
@@ -49,22 +51,16 @@ from ipc.protocol import (
     Update,
     VSearch,
 )
-from qmd_daemon.engine.model import Priority
 from qmd_daemon.engine.supervisor import Engine
 from qmd_daemon.ingest.collections import Collections
 from qmd_daemon.ingest.jobs import Jobs
 from qmd_daemon.search.pipeline import Searcher
 from qmd_daemon.serve.dispatch import Answer, Emit
 from qmd_daemon.serve.lifecycle import Lifecycle
+from qmd_daemon.serve.models import PRIORITIES, Models
 from qmd_daemon.serve.pulling import Puller
 from qmd_daemon.store import documents, reading
 from qmd_daemon.store.index import Indexes
-
-PRIORITIES: dict[ClientClass, Priority] = {
-    "interactive": Priority.INTERACTIVE,
-    "agent": Priority.AGENT,
-    "bulk": Priority.INDEXING,
-}
 
 
 class Handlers:
@@ -85,6 +81,7 @@ class Handlers:
         self._lifecycle = lifecycle
         self._indexes = indexes
         self._engine = engine
+        self._models = Models(engine)
         self._jobs = jobs
         self._collections = collections
         self._searcher = searcher
@@ -97,10 +94,10 @@ class Handlers:
             case Search() | VSearch() | Query():
                 partial_replies = emit if request.stream else None
                 return Answer(await self._searcher.search(request, partial_replies, PRIORITIES[request.client]))
+            case Embed() | Rerank() | Expand() | Ps() | ModelsLoad() | ModelsUnload():
+                return await self._models.handle(request)
             case Similar():
                 return Answer(await self._searcher.similar(request))
-            case Embed():
-                return await self._embed(request)
             case Get():
                 return Answer(await self._get(request))
             case Status():
@@ -111,24 +108,6 @@ class Handlers:
                 return Answer(await self._context(request))
             case _:
                 return Answer(await self._job(request, emit))
-
-    async def _embed(self, request: Embed) -> Answer:
-        if len(request.texts) > MAX_TEXTS:
-            raise QmdError("too_large", f"{len(request.texts)} texts, over the limit of {MAX_TEXTS}.", "Ask in parts.")
-        priority = PRIORITIES[request.client]
-        vectors = await self._engine.embed(
-            request.texts, kind=request.kind, priority=priority, deadline_s=request.deadline_s
-        )
-        model = self._engine.model()
-        binary = request.encoding == "f32"
-        reply = EmbedReply(
-            embeddings=[] if binary else vectors.tolist(),
-            count=vectors.shape[0],
-            dimension=vectors.shape[1],
-            model=model.name if model else "",
-            encoding=request.encoding,
-        )
-        return Answer(reply, vectors.astype("<f4", copy=False).tobytes() if binary else b"")
 
     async def _get(self, request: Get) -> DocumentReply:
         index = await self._indexes.get(documents.index_of(request.ref) or request.index)

@@ -19,9 +19,12 @@ from ipc.protocol import (
     EmbedReply,
     EngineStatus,
     ErrorReply,
+    Expand,
     Get,
+    Ps,
     Query,
     Reply,
+    Rerank,
     Search,
     Status,
     VSearch,
@@ -95,7 +98,9 @@ class Http:
                 web.get("/health", self._health),
                 web.get("/status", self._status),
                 web.get("/documents/{ref:.+}", self._document),
+                web.get("/models", self._models),
                 web.post("/embed", self._embed),
+                *(web.post(f"/{kind.__struct_config__.tag}", self._plain(kind)) for kind in (Rerank, Expand)),
                 *(
                     web.post(f"/{kind.__struct_config__.tag}", self._search_of(kind))
                     for kind in (Search, VSearch, Query)
@@ -119,6 +124,8 @@ class Http:
                 "engine": engine.state,
                 "model": engine.model,
                 "device": engine.device,
+                "compute_type": engine.compute_type,
+                "reason": engine.reason,
             }
         )
 
@@ -136,6 +143,15 @@ class Http:
         reply = await self._ask(asked)
         assert isinstance(reply, EmbedReply)  # noqa: S101  (for the type checker)
         return _json(reply.embeddings)
+
+    async def _models(self, request: web.Request) -> web.Response:
+        return _json(_public(await self._ask(codec.decode_fields(dict(request.query), Ps))))
+
+    def _plain(self, kind: type[Rerank | Expand]) -> Any:
+        async def answer(request: web.Request) -> web.Response:
+            return _json(_public(await self._ask(codec.decode_body(await request.read(), kind))))
+
+        return answer
 
     def _search_of(self, kind: type[Search | VSearch | Query]) -> Any:
         async def search(request: web.Request) -> web.StreamResponse:

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "skill": ("skill", "teach an agent to use qmd"),
     "pull": ("pull", "fetch models: of a profile, or by name"),
     "status": ("status", "what is indexed, and whether the daemon runs"),
+    "ps": ("ps", "which models are in memory, and until when"),
     "completion": ("completion", "what the shell needs to complete commands and flags"),
     "check": ("check", "whether the models are there"),
     "server": ("server", "run the daemon in the foreground"),

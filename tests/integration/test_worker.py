@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ipc.errors import QmdError
 from ipc.paths import Paths
 from ipc.protocol import ModelsEvent
 from qmd_daemon.config import EngineConfig
-from qmd_daemon.engine.fake import FakeModel
+from qmd_daemon.engine import fake
 from qmd_daemon.engine.model import Priority
 from qmd_daemon.engine.supervisor import Engine
 from qmd_daemon.weights import catalog, manifest
@@ -44,8 +44,7 @@ def make(tmp_path: Path, states: Callable[..., None] | None = None, **settings: 
 
 
 def truth(texts: list[str]) -> np.ndarray:
-    model = FakeModel()
-    return model.embed(model.encode(texts, "document"))
+    return fake.vectors([fake.tokens(text) for text in texts])
 
 
 async def until(look: Callable[[], bool]) -> None:
@@ -157,7 +156,8 @@ async def test_it_stops_when_it_is_idle_and_starts_again(tmp_path: Path) -> None
         assert np.allclose(await engine.embed(["b"], kind="query"), truth(["b"]))
         assert engine.worker_pid != first
         assert engine.status().restarts == 0
-    assert states[:3] == ["starting", "ready", "off"]
+    assert states[:3] == ["starting", "starting: loading fake", "ready"]
+    assert "off" in states
 
 
 async def test_leaving_takes_the_worker_along_whatever_it_does(tmp_path: Path, slow: None) -> None:
@@ -195,7 +195,7 @@ from qmd_daemon.engine.supervisor import Engine
 async def main():
     async with Engine(EngineConfig(kind="fake"), Paths.from_environment(), lambda topic, event: None) as engine:
         await engine.embed(["a"], kind="query")
-        print(engine.worker_pid, flush=True)
+        print(engine.worker_pid, file=sys.stderr, flush=True)
         await engine.embed(["a long text"] * 10_000, kind="document")
 
 asyncio.run(main())
@@ -204,9 +204,11 @@ asyncio.run(main())
 
 async def test_a_worker_does_not_outlive_its_daemon(tmp_path: Path) -> None:
     environment = {**os.environ, "QMD_HOME": str(tmp_path), "QMD_FAKE_DELAY_MS": "50"}
-    daemon = await asyncio.create_subprocess_exec(sys.executable, "-c", DAEMON, env=environment, stdout=PIPE)
-    assert daemon.stdout is not None
-    worker = int(await daemon.stdout.readline())
+    daemon = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", DAEMON, env=environment, stdout=DEVNULL, stderr=PIPE
+    )
+    assert daemon.stderr is not None
+    worker = int(await daemon.stderr.readline())
     assert runs(worker)
     daemon.kill()
     await daemon.communicate()

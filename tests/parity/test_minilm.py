@@ -17,7 +17,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from qmd_daemon.engine.device import Device
-from qmd_daemon.engine.embed import Ct2Model
+from qmd_daemon.engine.embed import Embedder
 from qmd_daemon.weights import catalog
 from qmd_daemon.weights.prepare import prepare
 from qmd_daemon.weights.verify import self_test
@@ -150,16 +150,16 @@ def truth() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ct2Model]:
+def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Embedder]:
     models = str(tmp_path_factory.mktemp("models"))
 
-    def load(quantization: str) -> Ct2Model:
+    def load(quantization: str) -> Embedder:
         def test(directory: str) -> None:
-            model = Ct2Model(ENTRY, directory, Device("cpu", quantization), 1)
-            self_test(ENTRY.name, lambda texts: model.embed(model.encode(texts, "document")))
+            model = Embedder(ENTRY, directory, Device("cpu", quantization), 1)
+            self_test(ENTRY.name, lambda texts: model.vectors(model.tokens(texts, "document")))
 
         directory = prepare(ENTRY, models, quantization, test=test)
-        return Ct2Model(ENTRY, directory, Device("cpu", quantization), 1)
+        return Embedder(ENTRY, directory, Device("cpu", quantization), 1)
 
     return load
 
@@ -172,12 +172,12 @@ BOUNDS = {"float32": (0.9999, 0.9999), "int8": (0.98, 0.995)}
 @pytest.mark.parametrize("quantization", BOUNDS)
 @pytest.mark.parametrize("together", [1, len(SENTENCES)], ids=["alone", "in one batch"])
 def test_vectors_are_the_truth(
-    load: Callable[[str], Ct2Model], truth: np.ndarray, quantization: str, together: int
+    load: Callable[[str], Embedder], truth: np.ndarray, quantization: str, together: int
 ) -> None:
     model = load(quantization)
-    tokens = model.encode(SENTENCES, "document")
+    tokens = model.tokens(SENTENCES, "document")
     batches = [tokens[start : start + together] for start in range(0, len(tokens), together)]
-    vectors = np.concatenate([model.embed(batch) for batch in batches])
+    vectors = np.concatenate([model.vectors(batch) for batch in batches])
     cosines = (vectors * truth).sum(axis=1)
     smallest, mean = BOUNDS[quantization]
     assert cosines.min() >= smallest, SENTENCES[int(cosines.argmin())]
@@ -185,10 +185,10 @@ def test_vectors_are_the_truth(
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_int8_keeps_the_order(load: Callable[[str], Ct2Model], truth: np.ndarray) -> None:
+def test_int8_keeps_the_order(load: Callable[[str], Embedder], truth: np.ndarray) -> None:
     """What a search shows first is the same as with the truth."""
     model = load("int8")
-    vectors = model.embed(model.encode(SENTENCES, "document"))
+    vectors = model.vectors(model.tokens(SENTENCES, "document"))
     ours, theirs = vectors @ vectors.T, truth @ truth.T
     for matrix in (ours, theirs):
         np.fill_diagonal(matrix, -1)
@@ -196,12 +196,12 @@ def test_int8_keeps_the_order(load: Callable[[str], Ct2Model], truth: np.ndarray
 
 
 @pytest.mark.parametrize("batch", [[], [[]], [[101, 102], []], [[101, 30_522]], [[-1]]])
-def test_what_would_kill_the_process_is_refused(load: Callable[[str], Ct2Model], batch: list[list[int]]) -> None:
+def test_what_would_kill_the_process_is_refused(load: Callable[[str], Embedder], batch: list[list[int]]) -> None:
     with pytest.raises(ValueError, match=r"empty|token"):
-        load("int8").embed(batch)
+        load("int8").vectors(batch)
 
 
-def test_the_model_sees_256_tokens(load: Callable[[str], Ct2Model]) -> None:
+def test_the_model_sees_256_tokens(load: Callable[[str], Embedder]) -> None:
     """Not the 128 padded ones that the tokenizer's own file asks for."""
     model = load("int8")
-    assert [len(tokens) for tokens in model.encode(["x", "x " * 1000, ""], "query")] == [3, 256, 2]
+    assert [len(tokens) for tokens in model.tokens(["x", "x " * 1000, ""], "query")] == [3, 256, 2]

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="make parity has it")
 transformers = pytest.importorskip("transformers", reason="make parity has it")
 
 from qmd_daemon.engine.device import Device  # noqa: E402
-from qmd_daemon.engine.embed import Ct2Model  # noqa: E402
+from qmd_daemon.engine.embed import Embedder  # noqa: E402
 from qmd_daemon.weights import catalog  # noqa: E402
 from qmd_daemon.weights.prepare import prepare  # noqa: E402
 
@@ -65,8 +65,8 @@ def truth(sentences: list[str]) -> np.ndarray:
 @pytest.mark.parametrize("quantization", BOUNDS)
 def test_the_mean_cosine(sentences: list[str], truth: np.ndarray, quantization: str, tmp_path: Path) -> None:
     directory = prepare(ENTRY, str(tmp_path), quantization, test=lambda _: None)
-    model = Ct2Model(ENTRY, directory, Device("cpu", quantization), 1)
-    tokens = model.encode(sentences, "document")
-    ours = np.concatenate([model.embed(tokens[start : start + 25]) for start in range(0, COUNT, 25)])
+    model = Embedder(ENTRY, directory, Device("cpu", quantization), 1)
+    tokens = model.tokens(sentences, "document")
+    ours = np.concatenate([model.vectors(tokens[start : start + 25]) for start in range(0, COUNT, 25)])
     cosines = (ours * truth).sum(axis=1)
     assert cosines.mean() >= BOUNDS[quantization]

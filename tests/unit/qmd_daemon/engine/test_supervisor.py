@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,11 +15,11 @@ from ipc.errors import QmdError
 from ipc.paths import Paths
 from ipc.protocol import ModelsEvent
 from qmd_daemon.config import EngineConfig
-from qmd_daemon.engine import fake, frames, supervisor
-from qmd_daemon.engine.model import Priority
+from qmd_daemon.engine import fake, frames, lives, roster
+from qmd_daemon.engine.model import Line, Priority, Role, Score
 from qmd_daemon.engine.supervisor import CHARACTERS_PER_TOKEN, Engine
+from qmd_daemon.weights import catalog
 
-READY = frames.Ready("cpu", "float32", "")
 Script = Callable[["Worker", frames.ToWorker], None]
 
 
@@ -66,24 +67,48 @@ class Worker:
         pass
 
 
+def resident(role: Role, state: str = "ready", **fields: object) -> frames.Resident:
+    return frames.Resident(role, fake.INFOS[role].name, state, until=math.inf, **fields)  # type: ignore[arg-type]
+
+
 def good(worker: Worker, message: frames.ToWorker) -> None:
-    """A worker that does what it should: each text's vector says how long the text is."""
+    """A worker that does what it should: each text's vector says how long the text is. It keeps its models."""
     match message:
-        case frames.Load():
-            worker.say(READY)
+        case frames.Start():
+            worker.say(frames.Ready())
         case frames.Embed():
+            worker.say(frames.Models([resident("embedding", device="cpu", compute_type="float32")], 100))
             worker.say(frames.Begun([message.id]))
             rows = np.zeros((len(message.texts), fake.INFO.dimension), "<f4")
             rows[:, 0] = [len(text) for text in message.texts]
             worker.say(frames.Embedded(message.id, rows.tobytes()))
+        case frames.Rerank():
+            worker.say(frames.Models([resident("reranker")]))
+            worker.say(frames.Scored(message.id, [Score(0.5, float(len(text))) for text in message.documents]))
+        case frames.Expand():
+            worker.say(frames.Models([resident("expansion")]))
+            worker.say(frames.Expanded(message.id, [Line(kind, message.query) for kind in message.kinds]))
+        case frames.Load():
+            worker.say(frames.Models([resident(message.role)]))
+            worker.say(frames.Done(message.id))
+        case frames.Unload():
+            worker.say(frames.Models([]))
+            worker.say(frames.Done(message.id))
         case frames.Ping():
             worker.say(frames.Pong(0.0))
 
 
+def forgetful(worker: Worker, message: frames.ToWorker) -> None:
+    """A worker that takes its model down at the first ping."""
+    if isinstance(message, frames.Ping):
+        worker.say(frames.Models([]))
+    good(worker, message)
+
+
 def deaf(worker: Worker, message: frames.ToWorker) -> None:
     """A worker that gets ready, and never answers again."""
-    if isinstance(message, frames.Load):
-        worker.say(READY)
+    if isinstance(message, frames.Start):
+        worker.say(frames.Ready())
 
 
 def lame(worker: Worker, message: frames.ToWorker) -> None:
@@ -93,8 +118,8 @@ def lame(worker: Worker, message: frames.ToWorker) -> None:
 def doomed(worker: Worker, message: frames.ToWorker) -> None:
     """A worker that dies of every text it begins with."""
     match message:
-        case frames.Load():
-            worker.say(READY)
+        case frames.Start():
+            worker.say(frames.Ready())
         case frames.Embed():
             worker.say(frames.Begun([message.id]))
             worker.die()
@@ -105,8 +130,22 @@ def stillborn(worker: Worker, message: frames.ToWorker) -> None:
 
 
 def refusing(worker: Worker, message: frames.ToWorker) -> None:
-    if isinstance(message, frames.Load):
-        worker.say(frames.Refused("unavailable", "The weights are damaged.", "Install them again."))
+    """A worker that cannot load the embedding model, and does everything else."""
+    if isinstance(message, frames.Embed):
+        worker.say(frames.Models([resident("embedding", "loading", reason="loading fake")]))
+        worker.say(frames.Models([]))
+        worker.say(frames.NotLoaded("embedding", "unavailable", "The weights are damaged.", "Install them again."))
+    else:
+        good(worker, message)
+
+
+def choking(worker: Worker, message: frames.ToWorker) -> None:
+    """A worker that dies of loading the reranker."""
+    if isinstance(message, frames.Rerank):
+        worker.say(frames.Models([resident("reranker", "loading")]))
+        worker.die()
+    else:
+        good(worker, message)
 
 
 class Machine:
@@ -117,8 +156,8 @@ class Machine:
         self.workers: list[Worker] = []
         self.events: list[tuple[str, str]] = []
         self.paths = Paths.from_environment({"QMD_HOME": str(tmp_path)})
-        monkeypatch.setattr(supervisor.Process, "start", self._start)
-        monkeypatch.setattr(supervisor, "RETRY_S", (0.0, 0.0))
+        monkeypatch.setattr(lives.Process, "start", self._start)
+        monkeypatch.setattr(lives, "RETRY_S", (0.0, 0.0))
 
     async def _start(self, group: asyncio.TaskGroup) -> Worker:
         script = self.scripts[min(len(self.workers), len(self.scripts) - 1)]
@@ -180,7 +219,7 @@ async def test_a_worker_that_dies_costs_nothing_but_time(machine: Machine) -> No
     async with machine.engine() as engine:
         assert await embed(engine, "a", "bc") == [1, 2]
         assert engine.status().restarts == 1
-        assert [state for _, state in machine.events] == ["starting", "ready", "off", "starting", "ready"]
+        assert [state for _, state in machine.events] == ["starting", "off", "starting", "ready"]
 
 
 async def test_texts_that_kill_two_workers_are_given_up(machine: Machine) -> None:
@@ -210,7 +249,7 @@ async def test_a_worker_that_cannot_be_launched(machine: Machine, monkeypatch: p
     async def start(group: asyncio.TaskGroup) -> Worker:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(supervisor.Process, "start", start)
+    monkeypatch.setattr(lives.Process, "start", start)
     async with machine.engine() as engine:
         assert "Too many open files" in (await refused(engine, "a")).message
 
@@ -230,13 +269,17 @@ async def test_a_model_that_cannot_be_loaded_is_said_with_its_hint(machine: Mach
         status = engine.status()
         assert (status.state, status.reason, status.hint) == ("failed", error.message, error.hint)
         assert len(machine.workers) == 1
+        # The others are not concerned.
+        assert await engine.expand("q", kinds=["lex"]) == [Line("lex", "q")]
 
 
 async def test_after_a_while_a_failed_start_is_tried_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "COOL_DOWN_S", 0.0)
-    machine.scripts = [refusing, good]
+    monkeypatch.setattr(roster, "COOL_DOWN_S", 0.0)
+    machine.scripts = [refusing]
     async with machine.engine() as engine:
         await refused(engine, "a")
+        assert (await refused(engine, "a")).code == "unavailable"
+        machine.workers[0].script = good
         assert await embed(engine, "a") == [1]
         assert engine.status().reason == ""
 
@@ -251,8 +294,8 @@ async def test_a_silent_worker_is_killed(machine: Machine) -> None:
 async def test_a_worker_stuck_in_a_batch_is_killed_though_it_answers(machine: Machine) -> None:
     def stuck(worker: Worker, message: frames.ToWorker) -> None:
         match message:
-            case frames.Load():
-                worker.say(READY)
+            case frames.Start():
+                worker.say(frames.Ready())
             case frames.Embed():
                 worker.say(frames.Begun([message.id]))
             case frames.Ping():
@@ -272,22 +315,23 @@ async def test_a_worker_that_is_not_ready_in_time_is_killed(machine: Machine) ->
 
 
 async def test_what_it_waits_for_is_told(machine: Machine) -> None:
-    reasons: list[str] = []
+    told: list[tuple[str, str]] = []
 
     def slow(worker: Worker, message: frames.ToWorker) -> None:
-        if isinstance(message, frames.Load):
-            worker.say(frames.Loading("converting all-minilm-l6-v2"))
+        if isinstance(message, frames.Embed):
+            worker.say(frames.Models([resident("embedding", "loading", reason="converting it")]))
         good(worker, message)
 
     machine.scripts = [slow]
     engine = machine.engine()
-    engine._publish = lambda topic, event: reasons.append(event.engine.reason)
+    engine._publish = lambda topic, event: told.append((event.engine.state, event.engine.reason))
     async with engine:
         await embed(engine, "a")
-    assert "converting all-minilm-l6-v2" in reasons
+    assert told == [("starting", ""), ("starting", "converting it"), ("ready", "")]
 
 
-async def test_an_idle_worker_is_closed_and_the_next_text_starts_another(machine: Machine) -> None:
+async def test_a_worker_without_models_is_closed_and_the_next_text_starts_another(machine: Machine) -> None:
+    machine.scripts = [forgetful]
     idle = asyncio.Event()
     async with machine.engine(idle_s=0.02) as engine:
         engine._publish = lambda topic, event: idle.set() if event.engine.state == "off" else None
@@ -314,7 +358,7 @@ async def test_a_deadline_is_kept_and_the_texts_leave_the_queue(machine: Machine
     async with machine.engine() as engine:
         assert (await refused(engine, "a", deadline_s=0.05)).code == "deadline"
         assert engine.status().queued == 0
-    assert [type(message) for message in machine.workers[0].sent] == [frames.Load, frames.Embed, frames.Drop]
+    assert [type(message) for message in machine.workers[0].sent] == [frames.Start, frames.Embed, frames.Drop]
 
 
 async def test_cancelling_whoever_waits_drops_the_texts(machine: Machine) -> None:
@@ -386,7 +430,7 @@ async def test_texts_are_made_fit_to_be_sent(machine: Machine) -> None:
 
 
 async def test_without_the_weights(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor.catalog, "find", lambda *_: None)
+    monkeypatch.setattr(catalog, "find", lambda *_: None)
     async with machine.engine(kind="ct2") as engine:
         assert engine.model() is None
         assert engine.status().state == "no_model"
@@ -400,3 +444,71 @@ async def test_without_the_weights(machine: Machine, monkeypatch: pytest.MonkeyP
 def test_a_model_nobody_knows(machine: Machine) -> None:
     with pytest.raises(QmdError, match="all-minilm-l6-v2"):
         machine.engine(kind="ct2", model="all-minilm")
+
+
+async def test_the_other_two_roles(machine: Machine) -> None:
+    async with machine.engine() as engine:
+        documents = ["x" * n for n in range(100)]
+        assert [score.raw for score in await engine.rerank("q", documents)] == list(range(100))
+        assert await engine.rerank("q", []) == []
+        assert await engine.expand("q", kinds=["vec", "lex"]) == [Line("vec", "q"), Line("lex", "q")]
+        assert len(machine.workers) == 1
+
+
+async def test_a_model_is_loaded_and_taken_down_on_demand(machine: Machine) -> None:
+    async with machine.engine() as engine:
+        await engine.unload("reranker")
+        assert machine.workers == []
+        await engine.load("reranker", keep_alive="5m")
+        states = {status.role: (status.state, status.until) for status in engine.models()}
+        assert states == {"embedding": ("off", 0), "reranker": ("ready", None), "expansion": ("off", 0)}
+        await engine.unload("reranker")
+        assert [status.state for status in engine.models()] == ["off"] * 3
+    loads = [message for message in machine.workers[0].sent if isinstance(message, frames.Load)]
+    assert [(load.role, load.keep_alive_s) for load in loads] == [("reranker", 300)]
+
+
+async def test_what_a_role_dies_of_is_said_to_those_who_asked_for_it(machine: Machine) -> None:
+    machine.scripts = [choking]
+    async with machine.engine() as engine:
+        with pytest.raises(QmdError, match="does not survive loading its model as reranker"):
+            await engine.rerank("q", ["a"])
+        assert len(machine.workers) == 3
+        assert await embed(engine, "a") == [1]
+        assert engine.status().state == "ready"
+        assert [status.state for status in engine.models()] == ["ready", "failed", "off"]
+
+
+async def test_a_worker_on_another_device_than_wanted_is_replaced_in_a_quiet_moment(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lives, "DEVICE_RETRY_S", 0.0)
+    monkeypatch.setattr(lives, "QUIET_S", 0.0)
+
+    def fallen_back(worker: Worker, message: frames.ToWorker) -> None:
+        good(worker, message)
+        if isinstance(message, frames.Embed):
+            worker.say(frames.Models([resident("embedding", reason="wanted cuda: no NVIDIA driver", fallback=True)]))
+
+    machine.scripts = [fallen_back, good]
+    gone = asyncio.Event()
+    async with machine.engine(idle_s=0.02) as engine:
+        engine._publish = lambda topic, event: gone.set() if event.engine.state == "off" else None
+        await embed(engine, "a")
+        await asyncio.wait_for(gone.wait(), 30)
+        await embed(engine, "a")
+        assert (engine.status().device, engine.status().reason, engine.status().restarts) == ("cpu", "", 0)
+    assert len(machine.workers) == 2
+
+
+async def test_a_model_that_takes_too_long_to_load(machine: Machine) -> None:
+    def stuck(worker: Worker, message: frames.ToWorker) -> None:
+        if isinstance(message, frames.Ping):
+            worker.say(frames.Pong(0.0, loading_s=9.0))
+        elif isinstance(message, frames.Start):
+            worker.say(frames.Ready())
+
+    machine.scripts = [stuck, good]
+    async with machine.engine(hang_s=0.04, start_s=8) as engine:
+        assert await embed(engine, "a") == [1]
+    assert machine.workers[0].ending == "was killed, since a model was not loaded within 8 s"

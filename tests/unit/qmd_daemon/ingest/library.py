@@ -13,7 +13,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from ipc.paths import Paths
-from qmd_daemon.engine.fake import INFO, FakeModel
+from qmd_daemon.engine import fake
+from qmd_daemon.engine.fake import INFO
 from qmd_daemon.engine.model import ModelInfo, Priority
 from qmd_daemon.ingest.collections import Collections
 from qmd_daemon.ingest.indexer import update
@@ -89,7 +90,6 @@ class Engine:
         self.info = info
         self.asked: list[Sequence[str]] = []
         self.before: Callable[[Sequence[str]], object] = lambda _: None
-        self._model = FakeModel()
 
     def model(self) -> ModelInfo | None:
         return self.info
@@ -108,4 +108,4 @@ class Engine:
         waiting = self.before(texts)
         if waiting is not None:
             await waiting  # type: ignore[misc]
-        return self._model.embed(self._model.encode(texts, kind))
+        return fake.vectors([fake.tokens(text) for text in texts])

@@ -11,11 +11,20 @@ from ipc.protocol import (
     Done,
     Embed,
     EmbedReply,
+    Expand,
+    ExpandReply,
     Hit,
     JobGet,
+    Judgement,
+    Ps,
+    PsReply,
     Query,
+    Reply,
+    Rerank,
+    RerankReply,
     Search,
     SearchReply,
+    TypedLine,
     VSearch,
 )
 from qmd_daemon.serve.dispatch import Answer, Dispatcher, Emit
@@ -42,18 +51,9 @@ class Work:
             raise self.error
         if isinstance(request, self.endless):
             await self._wait()
-        match request:
-            case Search() | VSearch() | Query():
-                if request.stream:
-                    await emit(LEXICAL)
-                return Answer(FUSED)
-            case Embed(encoding="f32"):
-                return Answer(EmbedReply(count=1, dimension=2, model="m", encoding="f32"), b"\0\0\0?\0\0\x80?")
-            case Embed():
-                return Answer(
-                    EmbedReply(embeddings=[[0.5, 1.0] for _ in request.texts], count=1, dimension=2, model="m")
-                )
-        return Answer(Done())
+        if isinstance(request, Search | VSearch | Query) and request.stream:
+            await emit(LEXICAL)
+        return _answer(request)
 
     async def _wait(self) -> None:
         self.waiting.set()
@@ -61,6 +61,24 @@ class Work:
             await asyncio.Event().wait()
         finally:
             self.cancelled.set()
+
+
+def _answer(request: AnyRequest) -> Answer:
+    reply: Reply = Done()
+    match request:
+        case Search() | VSearch() | Query():
+            reply = FUSED
+        case Embed(encoding="f32"):
+            return Answer(EmbedReply(count=1, dimension=2, model="m", encoding="f32"), b"\0\0\0?\0\0\x80?")
+        case Embed():
+            reply = EmbedReply(embeddings=[[0.5, 1.0] for _ in request.texts], count=1, dimension=2, model="m")
+        case Rerank():
+            reply = RerankReply(results=[Judgement(index=0, score=0.5, raw=0.0)], model="m")
+        case Expand():
+            reply = ExpandReply(lines=[TypedLine(kind="lex", text="q")], model="m")
+        case Ps():
+            reply = PsReply(models=[], pid=7)
+    return Answer(reply)
 
 
 @pytest.fixture

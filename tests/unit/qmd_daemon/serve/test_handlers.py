@@ -27,6 +27,8 @@ from ipc.protocol import (
     EmbedIndex,
     EmbedReply,
     EngineStatus,
+    Expand,
+    ExpandReply,
     GpuSample,
     IndexStatus,
     Job,
@@ -34,12 +36,19 @@ from ipc.protocol import (
     JobGet,
     JobList,
     JobReply,
+    ModelsLoad,
+    ModelStatus,
+    ModelsUnload,
     Ping,
     PlaceReply,
+    Ps,
+    PsReply,
     Pull,
     Query,
     Reply,
     Request,
+    Rerank,
+    RerankReply,
     Search,
     SearchReply,
     Shutdown,
@@ -48,7 +57,7 @@ from ipc.protocol import (
     Update,
     VSearch,
 )
-from qmd_daemon.engine.model import ModelInfo, Priority
+from qmd_daemon.engine.model import Line, ModelInfo, Priority, Role, Score
 from qmd_daemon.serve.handlers import Handlers
 from qmd_daemon.serve.lifecycle import Lifecycle
 
@@ -111,8 +120,30 @@ class FakeEngine:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
 
-    def model(self) -> ModelInfo:
-        return ModelInfo("fake", "f", 2, 256, None)
+    worker_pid = 7
+    used_bytes = 100
+
+    def model(self, role: Role = "embedding") -> ModelInfo:
+        return ModelInfo(f"fake-{role}", "f", 2, 256, None)
+
+    def models(self) -> list[ModelStatus]:
+        states = {"embedding": "ready", "reranker": "off", "expansion": "missing"}
+        return [ModelStatus(role=role, name="m", state=state) for role, state in states.items()]  # type: ignore[arg-type]
+
+    async def load(self, role: Role, **options: Any) -> None:
+        self.asked.append({"load": role, **options})
+
+    async def unload(self, role: Role) -> None:
+        self.asked.append({"unload": role})
+
+    async def rerank(self, query: str, documents: list[str], **options: Any) -> list[Score]:
+        self.asked.append(options)
+        # Both of the last two are certain: only the raw numbers tell them apart.
+        return [Score(0.25, -1.0), Score(1.0, 40.0), Score(1.0, 50.0)][: len(documents)]
+
+    async def expand(self, query: str, **options: Any) -> list[Line]:
+        self.asked.append(options)
+        return [Line(kind, query) for kind in options["kinds"]]
 
     def status(self) -> EngineStatus:
         return EngineStatus(state="off", engine="fake")
@@ -179,6 +210,11 @@ async def house() -> House:
     [
         Search(query="a"),
         Embed(texts=["a"]),
+        Rerank(query="q", documents=["a"]),
+        Expand(query="q"),
+        Ps(),
+        ModelsLoad(),
+        ModelsUnload(),
         Status(),
         CollectionAdd(path="/n"),
         CollectionList(),
@@ -218,12 +254,14 @@ async def test_searches(house: House, kind: type[Search]) -> None:
 class TestEmbed:
     async def test_as_json(self, house: House) -> None:
         reply = await house.ask(Embed(texts=["a", "b"], client="bulk", kind="query", deadline_s=3))
-        assert reply == EmbedReply(embeddings=[[1.0, -0.5]] * 2, count=2, dimension=2, model="fake")
-        assert house.engine.asked == [{"kind": "query", "priority": Priority.INDEXING, "deadline_s": 3}]
+        assert reply == EmbedReply(embeddings=[[1.0, -0.5]] * 2, count=2, dimension=2, model="fake-embedding")
+        assert house.engine.asked == [
+            {"kind": "query", "priority": Priority.INDEXING, "deadline_s": 3, "keep_alive": None}
+        ]
 
     async def test_as_binary(self, house: House) -> None:
         answer = await house.handlers.handle(Embed(texts=["a"], encoding="f32"), house._emit)
-        assert answer.reply == EmbedReply(count=1, dimension=2, model="fake", encoding="f32")
+        assert answer.reply == EmbedReply(count=1, dimension=2, model="fake-embedding", encoding="f32")
         assert memoryview(answer.binary).cast("f").tolist() == [1.0, -0.5]
 
     async def test_no_texts(self, house: House) -> None:
@@ -234,6 +272,41 @@ class TestEmbed:
         with pytest.raises(QmdError) as caught:
             await house.ask(Embed(texts=["a"] * 1001))
         assert caught.value.code == "too_large"
+
+
+async def test_rerank_sorts_by_what_tells_the_good_ones_apart(house: House) -> None:
+    request = Rerank(query="q", documents=["a", "b", "c"], client="agent", keep_alive="5m", deadline_s=3)
+    reply = await house.ask(request)
+    assert isinstance(reply, RerankReply)
+    assert [(one.index, one.score) for one in reply.results] == [(2, 1.0), (1, 1.0), (0, 0.25)]
+    assert reply.model == "fake-reranker"
+    assert house.engine.asked == [{"priority": Priority.AGENT, "deadline_s": 3, "keep_alive": "5m"}]
+    best = await house.ask(Rerank(query="q", documents=["a", "b", "c"], top_n=1))
+    assert isinstance(best, RerankReply)
+    assert [one.index for one in best.results] == [2]
+
+
+async def test_expand(house: House) -> None:
+    reply = await house.ask(Expand(query="q", kinds=["vec", "hyde"]))
+    assert isinstance(reply, ExpandReply)
+    assert [(line.kind, line.text) for line in reply.lines] == [("vec", "q"), ("hyde", "q")]
+
+
+@pytest.mark.parametrize(
+    ("request_", "asked"),
+    [
+        (Ps(), []),
+        (ModelsLoad(keep_alive=-1), [("embedding", -1), ("reranker", -1)]),
+        (ModelsLoad(roles=["expansion"]), [("expansion", None)]),
+        (ModelsUnload(roles=["reranker"]), [("reranker", None)]),
+        (ModelsUnload(), [("embedding", None), ("reranker", None)]),
+    ],
+)
+async def test_the_models_in_memory(house: House, request_: Request, asked: list[tuple[str, Any]]) -> None:
+    reply = await house.ask(request_)
+    assert isinstance(reply, PsReply)
+    assert (len(reply.models), reply.pid, reply.used_bytes) == (3, 7, 100)
+    assert [(one.get("load") or one["unload"], one.get("keep_alive")) for one in house.engine.asked] == asked
 
 
 async def test_status(house: House) -> None:

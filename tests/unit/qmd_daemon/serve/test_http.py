@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ipc.errors import QmdError
-from ipc.protocol import EngineStatus, Get, Search, Status
+from ipc.protocol import EngineStatus, Get, Rerank, Search, Status
 from qmd_daemon.config import HttpConfig
 from qmd_daemon.serve.dispatch import Dispatcher
 from qmd_daemon.serve.http import Http, PortTaken
@@ -103,6 +103,26 @@ class TestEmbed:
 
     async def test_binary_is_for_zeromq(self, web: Web) -> None:
         assert await web.refusal("/embed", {"texts": ["a"], "encoding": "f32"}) == (422, "invalid")
+
+
+class TestModels:
+    async def test_rerank(self, web: Web, work: Any) -> None:
+        status, body = await web.post("/rerank", {"query": "q", "documents": ["a"], "keep_alive": "5m"})
+        assert (status, body) == (200, {"results": [{"index": 0, "score": 0.5, "raw": 0.0}], "model": "m"})
+        assert work.requests == [Rerank(query="q", documents=["a"], keep_alive="5m")]
+
+    async def test_expand(self, web: Web) -> None:
+        status, body = await web.post("/expand", {"query": "q"})
+        assert (status, body) == (200, {"lines": [{"kind": "lex", "text": "q"}], "model": "m"})
+
+    @pytest.mark.parametrize("wrong", [{"kinds": []}, {"kinds": ["lax"]}, {"keep_alive": "5 weeks"}])
+    async def test_what_is_no_expansion(self, web: Web, wrong: dict[str, Any]) -> None:
+        assert await web.refusal("/expand", {"query": "q", **wrong}) == (422, "invalid")
+
+    async def test_what_is_in_memory(self, web: Web) -> None:
+        async with web.session.get(web.address + "/models") as response:
+            assert response.status == 200
+            assert await response.json() == {"models": [], "pid": 7, "used_bytes": 0, "queued": 0}
 
 
 class TestErrors:

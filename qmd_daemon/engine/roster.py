@@ -1,0 +1,141 @@
+"""What the daemon knows of each role's model: which it is, whether it is here, whether it is in memory or failed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from ipc.errors import QmdError
+from ipc.protocol import ModelStatus
+from qmd_daemon.config import EngineConfig, ModelConfig
+from qmd_daemon.engine import fake, frames
+from qmd_daemon.engine.model import ROLES, ModelInfo, Role
+from qmd_daemon.weights import catalog, installed, machine, profiles
+from qmd_daemon.weights.entry import Entry
+
+# How long a failure is the answer to everybody, before the next try.
+COOL_DOWN_S = 10.0
+_log = structlog.get_logger("qmd.engine")
+
+
+class Roster:
+    """Used by the event loop alone."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        models: str,
+        own: Mapping[str, ModelConfig] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`models` is the directory of all models, `own` the user's table of them.
+
+        Raises QmdError("invalid") when the configuration names a model that nobody knows.
+        """
+        self._models = models
+        self._clock = clock
+        self._fake = config.kind == "fake"
+        choice = profiles.choose(config, models, own=own, machine=_machine(config))
+        chosen = {"embedding": choice.embedding, "reranker": choice.reranker, "expansion": choice.expansion}
+        self.chosen: dict[Role, Entry] = {role: entry for role in ROLES if (entry := chosen[role])}
+        self._infos: dict[Role, ModelInfo] = dict(fake.INFOS) if self._fake else {}
+        self.residents: dict[Role, frames.Resident] = {}
+        self.used_bytes = 0
+        self._errors: dict[Role, tuple[QmdError, float]] = {}  # and until when they are the answer
+
+    def info(self, role: Role) -> ModelInfo | None:
+        """Describe the role's model. None when there is none, or when it is not installed."""
+        entry = self.chosen.get(role)
+        if role not in self._infos and entry and (found := installed.locate(entry, self._models)):
+            self._infos[role] = ModelInfo(
+                name=entry.name,
+                fingerprint=catalog.fingerprint(entry),
+                dimension=entry.dimension,
+                max_tokens=entry.max_tokens,
+                tokenizer_file=found.tokenizer_file,
+                languages=entry.languages,
+            )
+        return self._infos.get(role)
+
+    def require(self, role: Role) -> ModelInfo:
+        """The same. Raises QmdError: no_model, or what the last try to load it ended with, not long ago."""
+        info = self.info(role)
+        if info is None:
+            raise self.absent(role)
+        if role in self._errors and self._clock() < self._errors[role][1]:
+            raise self._errors[role][0]
+        return info
+
+    def absent(self, role: Role) -> QmdError:
+        """The error of a model that is not there."""
+        if role in self.chosen:
+            return catalog.missing(self.chosen[role])
+        return QmdError("no_model", f"No model is chosen as {role}.", f"Name one: [engine] {role} in config.toml.")
+
+    def failed(self, role: Role, error: QmdError) -> None:
+        """It cannot be loaded: that is the answer to everybody, for a while."""
+        self._errors[role] = (error, self._clock() + COOL_DOWN_S)
+        _log.error("engine.not_loaded", role=role, reason=error.message)
+
+    def error(self, role: Role) -> QmdError | None:
+        """Why its model could not be loaded the last time."""
+        return self._errors[role][0] if role in self._errors else None
+
+    def report(self, models: frames.Models) -> bool:
+        """The worker says what it has. Returns whether that is more than a new time."""
+        before = self.residents
+        self.residents = {resident.role: resident for resident in models.residents}
+        self.used_bytes = models.used_bytes
+        for role, resident in self.residents.items():
+            self._errors.pop(role, None)
+            if resident.state == "ready" and (role not in before or before[role].state != "ready"):
+                _log.info("engine.loaded", role=role, model=resident.name, device=resident.device)
+        return [_fixed(one) for one in before.values()] != [_fixed(one) for one in models.residents]
+
+    def worker_gone(self) -> None:
+        self.residents, self.used_bytes = {}, 0
+
+    def loading(self) -> list[Role]:
+        return [role for role, resident in self.residents.items() if resident.state == "loading"]
+
+    def statuses(self) -> list[ModelStatus]:
+        """One for each role that has a model, as a person wants to know it."""
+        roles = ROLES if self._fake else tuple(self.chosen)
+        return [self._status(role) for role in roles]
+
+    def _status(self, role: Role) -> ModelStatus:
+        name = fake.INFOS[role].name if self._fake else self.chosen[role].name
+        if resident := self.residents.get(role):
+            left_s = resident.until - self._clock()
+            ready = resident.state == "ready"
+            return ModelStatus(
+                role=role,
+                name=name,
+                state=resident.state,
+                size_bytes=resident.size_bytes,
+                device=resident.device,
+                compute_type=resident.compute_type,
+                copies=resident.copies,
+                until=(time.time() + left_s if math.isfinite(left_s) else None) if ready else 0.0,
+                reason=resident.reason or resident.why,
+            )
+        error = self.absent(role) if self.info(role) is None else self.error(role)
+        if error is None:
+            return ModelStatus(role=role, name=name, state="off")
+        here = self.info(role) is not None
+        return ModelStatus(
+            role=role, name=name, state="failed" if here else "missing", reason=error.message, hint=error.hint
+        )
+
+
+def _machine(config: EngineConfig) -> profiles.Machine:
+    """What the default profile is chosen by. Asked of the driver only where it matters: that takes a while."""
+    asks = config.kind == "ct2" and config.profile == "auto" and config.device != "cpu"
+    return machine.detect() if asks else profiles.Machine()
+
+
+def _fixed(resident: frames.Resident) -> tuple[object, ...]:
+    return (resident.role, resident.name, resident.state, resident.reason, resident.device, resident.size_bytes)
