@@ -70,9 +70,9 @@ async def embed(
     chunker = await asyncio.to_thread(Chunker, model)
     fingerprint = f"{model.fingerprint}+{chunker.cut_id}"
     space = await index.database.write(
-        partial(chunks.activate, fingerprint=fingerprint, model=model.name, dimension=model.dimension)
+        partial(chunks.prepare, fingerprint=fingerprint, model=model.name, dimension=model.dimension)
     )
-    await index.catch_up(save=False)  # from now on this space is searched, and no other
+    await index.catch_up(save=False)
     while force and await index.database.write(_forget(space.id, collections)):
         pass
     progress.count("documents", 0)
@@ -80,9 +80,8 @@ async def embed(
     while hashes := await index.database.read(partial(chunks.pending, space=space.id, collections=collections)):
         progress.begin("embed", len(hashes))
         await _Embedding(index, engine, progress, chunker=chunker, space=space, hashes=hashes).run()
-    for other in await index.database.read(chunks.others):
-        while await index.database.write(_forget(other)):
-            pass
+    # Another model's vectors were searched until now. In one transaction these take their place, if they are all there.
+    await index.database.write(partial(chunks.activate, space=space.id))
     await index.catch_up()
 
 

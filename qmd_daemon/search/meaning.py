@@ -73,7 +73,7 @@ class Meaning:
             if not even_if_foreign:
                 raise Unfit(f"{model.name} does not know this language")
             notes.append(f"{model.name} does not know this language: expect little of vectors.")
-        space = await index.database.read(chunks.active)
+        space = index.vectors.space or await index.database.read(chunks.active)
         if space is None or not space.made_by(model.fingerprint):
             what = "Nothing is embedded yet" if space is None else f"The vectors are of another model, {space.model}"
             return [], [*notes, f"{what}: run `qmd embed`."]

@@ -63,8 +63,8 @@ def active(connection: sqlite3.Connection) -> Space | None:
     return None if row is None else Space(*row)
 
 
-def activate(connection: sqlite3.Connection, fingerprint: str, model: str, dimension: int) -> Space:
-    """Make this space the active one, new if need be. The others stay until `drop_others`."""
+def prepare(connection: sqlite3.Connection, fingerprint: str, model: str, dimension: int) -> Space:
+    """Find this space, or make it. Where the active one has nothing to search, this one takes its place at once."""
     connection.execute(
         "INSERT INTO spaces (fingerprint, model, dimension) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         (fingerprint, model, dimension),
@@ -72,8 +72,19 @@ def activate(connection: sqlite3.Connection, fingerprint: str, model: str, dimen
     row = connection.execute(
         "SELECT id, fingerprint, model, dimension FROM spaces WHERE fingerprint = ?", (fingerprint,)
     ).fetchone()
-    meta.put(connection, _ACTIVE, str(row[0]))
+    if not vectors(connection):
+        meta.put(connection, _ACTIVE, str(row[0]))
     return Space(*row)
+
+
+def activate(connection: sqlite3.Connection, space: int) -> bool:
+    """Make this space the active one if every content of every document is done in it. Returns whether it is active.
+
+    The others stay, whole: whoever goes back to the model of one of them finds its vectors. `cleanup` removes them.
+    """
+    if not pending(connection, space, limit=1):
+        meta.put(connection, _ACTIVE, str(space))
+    return meta.get(connection, _ACTIVE, "0") == str(space)
 
 
 def by_ids(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, Chunk]:

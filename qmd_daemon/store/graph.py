@@ -94,6 +94,11 @@ class Graph:
     def close(self) -> None:
         """Nothing to let go of: a search that still runs keeps the memory until it ends."""
 
+    @property
+    def space(self) -> chunks.Space | None:
+        """Whose vectors these are."""
+        return self._space
+
     # -- searching -------------------------------------------------------------------------
 
     def search(self, vector: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None) -> Found:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipc.errors import QmdError
+from qmd_daemon.store.chunks import Space
 from qmd_daemon.store.graph import Found, Graph
 
 # A graph of 100,000 vectors takes a minute or two to build.
@@ -25,8 +26,16 @@ class Vectors:
         self._current = current
         self._repair = repair
 
+    @property
+    def space(self) -> Space | None:
+        """The space whose vectors are searched. After another became the active one, still the old one, until its
+        graph is built; None while there is no graph, or nothing in it.
+        """
+        graph = self._current()
+        return graph.space if graph is not None else None
+
     def search(self, vector: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None) -> Found:
-        """The `k` nearest chunks of the active space with their cosines, best first.
+        """The `k` nearest chunks of `space` with their cosines, best first.
 
         `vector` is float32 of the space's dimension (of another: nothing is found), `allowed` the chunks that may be
         found, ascending, or None for all. Waits while the graph is built for the first time. A graph that fails is

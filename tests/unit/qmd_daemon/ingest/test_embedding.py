@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from ipc.errors import QmdError
-from qmd_daemon.engine.fake import INFO, FakeModel
+from qmd_daemon.engine import fake
+from qmd_daemon.engine.fake import INFO
 from qmd_daemon.ingest import embedding
+from qmd_daemon.ingest.cleanup import cleanup
 from qmd_daemon.ingest.embedding import embed
 from qmd_daemon.ingest.progress import Progress
 from qmd_daemon.store import chunks
 from qmd_daemon.store.chunks import Space
+from qmd_daemon.store.index import Index
 from tests.unit.qmd_daemon.ingest.library import OLD_NS, Engine, Library, write
 
 
@@ -37,7 +40,7 @@ async def counts(library: Library) -> tuple[int, int, int]:
 async def nearest(library: Library, text: str) -> int:
     """The document whose chunk is nearest to a text."""
     index = await library.index()
-    query = FakeModel().embed(FakeModel().encode([text], "query"))[0]
+    query = fake.vectors([fake.tokens(text)])[0]
     ((chunk, _),) = await asyncio.to_thread(index.vectors.search, query, 1)
     sql = "SELECT documents.id FROM documents JOIN chunks USING (hash) WHERE chunks.id = ?"
     return int((await index.database.read(lambda c: c.execute(sql, (chunk,)).fetchone()))[0])
@@ -87,17 +90,76 @@ async def test_without_a_model_it_says_so_and_changes_nothing(library: Library, 
     assert await counts(library) == (0, 0, 20)
 
 
-async def test_another_model_makes_a_space_of_its_own(library: Library, notes: Path) -> None:
+OTHER = msgspec.structs.replace(INFO, name="other", fingerprint="fake-2")
+
+
+async def searched(index: Index) -> Space | None:
+    return await index.database.read(chunks.active)
+
+
+async def test_while_another_model_embeds_the_old_vectors_are_searched(
+    library: Library, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every step of it: the document that is looked for is found, in one set of vectors or the other."""
+    monkeypatch.setattr(embedding, "_WINDOW_TEXTS", 2)
+    monkeypatch.setattr(embedding, "_CATCH_UP_CHUNKS", 2)
     await run(library, Engine())
-    other = msgspec.structs.replace(INFO, name="other", fingerprint="fake-2")
-    await run(library, Engine(other))
     index = await library.index()
-    space = await index.database.read(chunks.active)
-    assert isinstance(space, Space)
-    assert (space.model, space.made_by("fake-2")) == ("other", True)
-    assert await counts(library) == (20, 20, 0)
-    total = await index.database.read(lambda c: c.execute("SELECT count(*) FROM vectors").fetchone())
-    assert total == (20,), "what the old model made is gone"
+    engine, seen = Engine(OTHER), []
+
+    async def look() -> None:
+        assert await nearest(library, "# Note 7\n\napples of kind7 and pears") == 8
+        assert await counts(library) == (20, 20, 0)
+        assert index.vectors.space is not None
+        seen.append(index.vectors.space.model)
+
+    engine.before = lambda _: look()
+    await run(library, engine)
+    assert set(seen) == {"fake"}
+    assert len(seen) >= 10
+    await look()
+    assert seen[-1] == "other"
+    space = await searched(index)
+    assert space is not None
+    assert space.made_by("fake-2")
+    # The old ones are kept: going back costs nothing.
+    back = Engine()
+    await run(library, back)
+    assert back.asked == []
+    assert index.vectors.space == await searched(index) != space
+
+
+async def test_a_change_of_model_that_is_cancelled_changes_nothing_and_goes_on_later(
+    library: Library, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "_WINDOW_TEXTS", 2)
+    await run(library, Engine())
+    index = await library.index()
+    old, engine = await searched(index), Engine(OTHER)
+
+    def fail(_: Sequence[str]) -> None:
+        if len(engine.asked) > 5:
+            raise QmdError("unavailable", "The model worker has failed.")
+
+    engine.before = fail
+    with pytest.raises(QmdError):
+        await run(library, engine)
+    assert await searched(index) == old == index.vectors.space
+    again = Engine(OTHER)
+    await run(library, again)
+    assert 0 < sum(map(len, again.asked)) < 20
+    assert await searched(index) != old
+
+
+async def test_cleanup_removes_what_the_old_model_made(library: Library, notes: Path) -> None:
+    await run(library, Engine())
+    await run(library, Engine(OTHER))
+    index = await library.index()
+    total = "SELECT count(*) FROM vectors"
+    assert await index.database.read(lambda c: c.execute(total).fetchone()) == (40,)
+    await cleanup(index, Progress())
+    assert await index.database.read(lambda c: c.execute(total).fetchone()) == (20,)
+    assert await nearest(library, "# Note 7\n\napples of kind7 and pears") == 8
 
 
 async def test_cancelled_in_the_middle_it_goes_on_where_it_stopped(
@@ -226,7 +288,7 @@ async def test_vectors_become_searchable_on_the_way(
 
     async def look() -> None:
         index = await library.index()
-        query = FakeModel().embed([[1]])[0]
+        query = fake.vectors([[1]])[0]
         seen.append(len(await asyncio.to_thread(index.vectors.search, query, 100)))
 
     engine.before = lambda _: look()

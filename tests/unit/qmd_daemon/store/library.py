@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from qmd_daemon.store import chunks, intake
+from qmd_daemon.store import chunks, intake, meta
 from qmd_daemon.store.chunks import Space, Span
 from qmd_daemon.store.database import Database
 from qmd_daemon.store.intake import File
@@ -60,7 +60,10 @@ def delete(connection: sqlite3.Connection, *ids: int) -> None:
 
 
 def space(connection: sqlite3.Connection, fingerprint: str = "model-1+cut", dimension: int = DIMENSION) -> Space:
-    return chunks.activate(connection, fingerprint, "a model", dimension)
+    """This space, and make it the active one, whatever is in it."""
+    found = chunks.prepare(connection, fingerprint, "a model", dimension)
+    meta.put(connection, "space", str(found.id))
+    return found
 
 
 def vector(seed: int, dimension: int = DIMENSION) -> np.ndarray:

@@ -31,6 +31,24 @@ def test_a_space_is_found_again_by_its_fingerprint(connection: sqlite3.Connectio
     assert one.dimension == DIMENSION
 
 
+def test_another_space_takes_the_place_of_the_active_one_when_it_is_complete(connection: sqlite3.Connection) -> None:
+    for path in ("a.md", "b.md"):
+        put(connection, path)
+    one = chunks.prepare(connection, "one+", "a model", DIMENSION)
+    assert chunks.active(connection) == one, "nothing is searched yet that it could disturb"
+    put_vectors(connection, one, "a.md", [vector(1)])
+    two = chunks.prepare(connection, "two+", "another model", DIMENSION)
+    assert chunks.active(connection) == one
+    put_vectors(connection, two, "a.md", [vector(2)])
+    assert not chunks.activate(connection, two.id)
+    assert chunks.active(connection) == one
+    put_vectors(connection, two, "b.md", [])
+    assert chunks.activate(connection, two.id)
+    assert chunks.active(connection) == two
+    assert chunks.others(connection) == [one.id]
+    assert len(chunks.pending(connection, one.id)) == 1, "what the old model made is kept"
+
+
 def test_a_content_is_pending_in_each_space_until_it_is_put(connection: sqlite3.Connection) -> None:
     one = space(connection, "one+")
     for path in ("b.md", "a.md"):
