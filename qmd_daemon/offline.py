@@ -103,20 +103,14 @@ def multi_get(
     """The documents that a glob matches or a comma-separated list names, read one by one; and what was not found."""
     from qmd_daemon.store import listing
 
-    connection = _Reading(paths, index).__enter__()
-    wrong: list[QmdError] = []
-    names = [part.strip() for part in pattern.split(",") if part.strip()]
-    if listing.is_glob(pattern):
-        from qmd_daemon.ingest import scan
-
-        prefix = pattern.removeprefix("qmd:").lstrip("/") if pattern.startswith(("qmd:", "//")) else pattern
-        # A name may hold a bracket, too.
-        found = listing.matching(connection, scan.matcher(prefix)) or listing.named(connection, names)[0]
-    else:
-        found, wrong = listing.named(connection, names)
-    return _closing(
-        connection, listing.bodies(connection, found, max_lines=max_lines, max_bytes=max_bytes, index=index)
-    ), wrong
+    connection = _Reading(paths, index).__enter__()  # `_closing` leaves it when the last row is read
+    try:
+        found, wrong = _chosen(connection, pattern)
+    except BaseException:
+        connection.close()
+        raise
+    rows = listing.bodies(connection, found, max_lines=max_lines, max_bytes=max_bytes, index=index)
+    return _closing(connection, rows), wrong
 
 
 def entries(paths: Paths, place: str, *, index: str = DEFAULT_INDEX) -> list[dict[str, Any]]:
@@ -241,6 +235,20 @@ def _completed(
         if row is not None:
             more["body"] = row[0]
     return {**hit, **more}
+
+
+def _chosen(connection: sqlite3.Connection, pattern: str) -> tuple[list[documents.Stored], list[QmdError]]:
+    from qmd_daemon.store import listing
+
+    names = [part.strip() for part in pattern.split(",") if part.strip()]
+    if listing.is_glob(pattern):
+        from qmd_daemon.ingest import scan
+
+        place = pattern.removeprefix("qmd:").lstrip("/") if pattern.startswith(("qmd:", "//")) else pattern
+        if found := listing.matching(connection, scan.matcher(place)):
+            return found, []
+        return listing.named(connection, names)[0], []  # a name may hold a bracket, too
+    return listing.named(connection, names)
 
 
 def _closing(connection: sqlite3.Connection, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
