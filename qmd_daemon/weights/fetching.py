@@ -27,8 +27,8 @@ from qmd_daemon.weights.supply import Absent, Supply
 
 # Left free for everybody else, beside what the converted model will take.
 RESERVE_BYTES = 100_000_000
-_LOCK = "fetch.lock"
-_FETCHING = ".fetching"
+LOCK = "fetch.lock"
+FETCHING = ".fetching"
 _ADDRESS = ".address"
 
 
@@ -53,7 +53,7 @@ def fetch(entry: Entry, source: Hub, models: str, supply: Supply, tell: Tell) ->
 def _fetch(entry: Entry, source: Hub, target: str, supply: Supply, tell: Tell) -> Manifest:
     repository, files = _find(entry.name, source, supply, tell)
     address = f"{repository}@{source.revision}"
-    directory = _directory(f"{target}{_FETCHING}", address)
+    directory = _directory(f"{target}{FETCHING}", address)
     _check_room(directory, files, entry)
     meter = Meter(entry.name, repository, [_stand(directory, file) for file in files], tell)
     supply.download(repository, source.revision, files, directory, meter.moved)
@@ -176,7 +176,7 @@ def _megabytes(size_bytes: int) -> str:
 
 @contextmanager
 def _lock(directory: str, name: str, tell: Tell) -> Iterator[None]:
-    descriptor = os.open(os.path.join(directory, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(os.path.join(directory, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

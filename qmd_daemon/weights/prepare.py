@@ -42,7 +42,7 @@ def prepare(
         return target
     say(f"converting {entry.name}")
     try:
-        with _lock(os.path.dirname(target)):
+        with locked(os.path.dirname(target)):
             # Another process may have done it while we waited.
             if manifest.fault(target, identity, quantization):
                 _sweep(os.path.dirname(target))
@@ -94,14 +94,14 @@ def _convert(entry: Entry, source: str, target: str, quantization: str, test: Ca
             family=entry.family,
             quantization=quantization,
         )
-        _replace(partial, target)
+        replace(partial, target)
     except ValueError as error:
         raise _refused(entry, f"cannot be converted: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _replace(partial: str, target: str) -> None:
+def replace(partial: str, target: str) -> None:
     """Put the new directory in the old one's place. A crash in between leaves none, which is converted again."""
     if os.path.exists(target):
         os.rename(target, f"{target}{_OLD}")
@@ -118,7 +118,8 @@ def _sweep(directory: str) -> None:
 
 
 @contextmanager
-def _lock(directory: str) -> Iterator[None]:
+def locked(directory: str) -> Iterator[None]:
+    """Nobody else converts, replaces or removes what is in the directory, which is made if it is not there."""
     os.makedirs(directory, exist_ok=True)
     descriptor = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

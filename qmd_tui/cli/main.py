@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trust": ("trust", "allow what a project's index.yml asks for"),
     "skill": ("skill", "teach an agent to use qmd"),
     "pull": ("pull", "fetch models: of a profile, or by name"),
+    "models": ("models", "list, remove, export, import and plan models"),
     "status": ("status", "what is indexed, and whether the daemon runs"),
     "ps": ("ps", "which models are in memory, and until when"),
     "completion": ("completion", "what the shell needs to complete commands and flags"),
