@@ -23,7 +23,8 @@ class FakeHub:
 
     `fails`: so many requests are answered with 500. `cuts`: the connection ends after so many bytes, once.
     `lies`: these bytes are served, whatever the list says. `listed`: what the list says of a file, over the
-    truth. `absent`: listed, but not there. `gates`: so many bytes are sent, then nothing until `opened`.
+    truth. `absent`: listed, but not there. `gates`: so many bytes are sent, then nothing until `opened`; `stalls`:
+    the same, once.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class FakeHub:
         self.listed: dict[str, dict[str, Any]] = {}
         self.absent: set[str] = set()
         self.gates: dict[str, int] = {}
+        self.stalls: dict[str, int] = {}
         self.opened = threading.Event()
         self.portal = False  # every request is answered with a web page
         self.broken = False  # every request is answered with 500
@@ -103,11 +105,12 @@ class FakeHub:
         if first:
             request.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
         request.end_headers()
-        end = self.cuts.pop(name, self.gates.get(name, len(body)))
+        waits = name in self.stalls or name in self.gates
+        end = self.cuts.pop(name, self.stalls.pop(name, self.gates.get(name, len(body))))
         request.wfile.write(body[:end])
         request.wfile.flush()
         self.sent[name] = first + len(body[:end])
-        if end < len(body) and name in self.gates:
+        if end < len(body) and waits:
             self.opened.wait(60)
             request.wfile.write(body[end:])
         elif end < len(body):

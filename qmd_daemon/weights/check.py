@@ -46,7 +46,7 @@ def checks(settings: Config, models: str) -> list[Check]:
     here = machine.detect()
     engine = settings.engine
     entries = {entry.name: entry for entry in wanted.used(settings, here)}
-    in_use = profiles.choose(engine, models, own=settings.models, machine=here).embedding
+    in_use = profiles.choose(engine, models, own=settings.models, machine=wanted.usable(here, settings)).embedding
     named = {engine.embedding or engine.model, engine.reranker, engine.expansion}
     return [
         msgspec.structs.replace(

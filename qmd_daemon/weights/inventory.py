@@ -38,7 +38,7 @@ def items(settings: Config, models: str, machine: Machine) -> list[Item]:
     """The models of the catalog and of the user's own, by role."""
     own = [catalog.get(name, settings.models) for name in settings.models]
     entries = {entry.name: entry for entry in [*catalog.ENTRIES, *own, *wanted.used(settings, machine)]}
-    choice = profiles.choose(settings.engine, models, own=settings.models, machine=machine)
+    choice = profiles.choose(settings.engine, models, own=settings.models, machine=wanted.usable(machine, settings))
     used = {entry.name for entry in (choice.embedding, choice.reranker, choice.expansion) if entry}
     found = [_item(entry, models, entry.name in used) for entry in entries.values()]
     order = ("embedding", "reranker", "expansion")

@@ -28,7 +28,7 @@ def entries(names: Sequence[str], settings: Config, machine: Machine) -> list[En
 
 def used(settings: Config, machine: Machine) -> list[Entry]:
     """The models of the configuration: those of its profile, and over them those that it names."""
-    engine, profile = settings.engine, _profile(settings.engine.profile, machine)
+    engine, profile = settings.engine, _profile(settings.engine.profile, settings, machine)
     roles: list[tuple[Role, str]] = [
         ("embedding", engine.embedding or engine.model or profile.embedding),
         ("reranker", engine.reranker or profile.reranker),
@@ -45,11 +45,16 @@ def _meant(name: str, settings: Config, machine: Machine) -> list[Entry]:
             "Name the model itself, whose safetensors are converted here: `qmd models list`.",
         )
     if name == AUTO or any(profile.name == name for profile in profiles.PROFILES):
-        profile = _profile(name, machine)
+        profile = _profile(name, settings, machine)
         usual = (profile.embedding, profile.reranker, profile.expansion)
         return [catalog.get(model) for model in usual if model]
     return [catalog.get(name, settings.models)]
 
 
-def _profile(name: str, machine: Machine) -> Profile:
-    return profiles.default_profile(machine)[0] if name == AUTO else profiles.get(name)
+def usable(machine: Machine, settings: Config) -> Machine:
+    """The machine without its card, where that must not be used."""
+    return Machine() if settings.engine.device == "cpu" else machine
+
+
+def _profile(name: str, settings: Config, machine: Machine) -> Profile:
+    return profiles.default_profile(usable(machine, settings))[0] if name == AUTO else profiles.get(name)

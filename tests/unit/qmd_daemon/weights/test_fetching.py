@@ -166,6 +166,23 @@ def test_a_connection_that_ends(hub: FakeHub, pull: Pull) -> None:
     assert [first for name, first in hub.asked if name == WEIGHTS] == [0, 70_000]
 
 
+def test_a_server_that_falls_silent(hub: FakeHub, pull: Pull, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelscope_hub._legacy_api.DOWNLOAD_TIMEOUT", 0.3)
+    hub.stalls[WEIGHTS] = 70_000
+    pull()
+    assert [first for name, first in hub.asked if name == WEIGHTS] == [0, 70_000]
+
+
+def test_a_proxy(hub: FakeHub, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub stands for a proxy: it is asked for the address of another one, which there is not."""
+    monkeypatch.setenv("HTTP_PROXY", hub.address)
+    for variable in ("NO_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    client = Client("http://models.invalid", str(models / ".hub"))
+    assert fetching.fetch(ENTRY, ENTRY.source, str(models), client, lambda _: None).source == "somebody/Tiny@master"
+    assert {headers["Host"] for headers in hub.headers} == {"models.invalid"}
+
+
 def test_a_file_of_another_sha256_is_refused(hub: FakeHub, pull: Pull) -> None:
     good = hub.repositories["somebody/Tiny"][WEIGHTS]
     hub.lies[WEIGHTS] = safetensors(200_000, seed=1)

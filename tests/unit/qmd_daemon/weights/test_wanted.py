@@ -20,6 +20,7 @@ def names(*typed: str, here: Machine = LAPTOP, own: dict[str, ModelConfig] | Non
 def test_without_a_name_what_the_configuration_uses() -> None:
     assert names() == ["multilingual-e5-small", "mmarco-mminilmv2-l12-h384-v1"]
     assert names(here=CARD) == GPU
+    assert names(here=CARD, device="cpu") == names()
     assert names(profile="gpu", reranker="none", embedding="bge-m3") == ["bge-m3", "qwen3-0.6b"]
     assert names(profile="embedded", reranker="own", own={"own": OWN}) == ["all-minilm-l6-v2", "own"]
 
