@@ -132,6 +132,25 @@ class Ct2Loader:
         return self._start.threads or cores()
 
 
+def trial(entry: Entry, models: str, wanted: str, say: Say) -> Device:
+    """Convert a model where that is due, and test it on the device that works, which is returned.
+
+    Raises QmdError when it is not there or does not do what it must, or RuntimeError when no device can load it.
+    """
+
+    def test(directory: str, device: Device) -> None:
+        _test(_make(entry, directory, device, 1), entry)
+
+    def attempt(device: Device) -> None:
+        kind = device.compute_type
+        directory = prepare(entry, models, kind, test=lambda new: test(new, device), say=say)
+        say(f"testing {entry.name}")
+        test(directory, device)
+
+    device, _ = first_working(candidates(wanted, decoder=entry.family in DECODERS), attempt)
+    return device
+
+
 def _make(entry: Entry, directory: str, device: Device, replicas: int) -> Model:
     match entry.role:
         case "embedding":

@@ -12,7 +12,7 @@ def became(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     found: list[list[str]] = []
 
     def execv(_: str, command: list[str]) -> Any:
-        found.append(command[command.index("qmd_daemon.weights.manage") + 1 :])
+        found.append(command[4:] if command[3] == "qmd_daemon.weights.manage" else command[3:])
         raise SystemExit(0)
 
     monkeypatch.setattr(os, "execv", execv)
@@ -28,6 +28,8 @@ def became(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         (["export", "m.tar", "bge-m3"], ["export", "--", "m.tar", "bge-m3"]),
         (["export", "m.tar"], ["export", "--", "m.tar"]),
         (["import", "m.tar"], ["import", "--", "m.tar"]),
+        (["test"], ["qmd_daemon.engine.trial"]),
+        (["test", "tiny"], ["qmd_daemon.engine.trial", "--", "tiny"]),
         (["plan", "--vram", "4G"], ["plan", "--vram=4G"]),
         (["plan", "gpu", "--vram=2G", "--json"], ["plan", "--json", "--vram=2G", "--", "gpu"]),
     ],
@@ -42,3 +44,8 @@ def test_an_action_is_needed(became: list[list[str]], capsys: pytest.CaptureFixt
     assert cli.execute(["models"]) == 2
     assert became == []
     assert "ACTION" in capsys.readouterr().err
+
+
+def test_only_roles_are_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.execute(["models", "load", "embeding"]) == 2
+    assert "'embeding' is not one of embedding, reranker, expansion" in capsys.readouterr().err
