@@ -27,7 +27,7 @@ from qmd_daemon.serve.events import Events
 from qmd_daemon.serve.handlers import Handlers
 from qmd_daemon.serve.http import Http, PortTaken
 from qmd_daemon.serve.lifecycle import Lifecycle
-from qmd_daemon.serve.pulling import Puller, pull
+from qmd_daemon.serve.pulling import Puller
 from qmd_daemon.serve.rpc import Rpc
 from qmd_daemon.serve.telemetry import Telemetry
 from qmd_daemon.singleton import Singleton
@@ -91,8 +91,9 @@ class App:
         indexes = Indexes(self._paths, publish)
         stack.push_async_callback(indexes.close)
         collections = Collections(self._paths, indexes)
+        puller = Puller(self._config, engine.look_again)
         jobs = await stack.enter_async_context(
-            Jobs(indexes, engine, self._config.ingest, collections, publish, others={"fetch": pull})
+            Jobs(indexes, engine, self._config.ingest, collections, publish, others={"fetch": puller.pull})
         )
         telemetry = await stack.enter_async_context(Telemetry(Meter(lambda: engine.worker_pid).sample, publish))
         return Handlers(
@@ -102,7 +103,7 @@ class App:
             jobs=jobs,
             collections=collections,
             searcher=Searcher(indexes, engine),
-            puller=Puller(self._config),
+            puller=puller,
             gpu=lambda: telemetry.last,
         )
 

@@ -61,6 +61,7 @@ class Lives:
         self._failures = 0  # starts, or models begun with, in a row that led to nothing
         self._delay_s = 0.0  # before the next start
         self._idle_since = 0.0
+        self._retires = False
 
     @property
     def pid(self) -> int:
@@ -76,6 +77,10 @@ class Lives:
         """Raises QmdError when no worker has started, not long ago."""
         if self._error and time.monotonic() < self._cool_at:
             raise self._error
+
+    def retire(self) -> None:
+        """Replace the worker in the next quiet moment."""
+        self._retires = True
 
     def send(self, parts: Sequence[Part]) -> None:
         """Send them if there is a worker; otherwise one is started, and gets them when it is ready."""
@@ -106,7 +111,7 @@ class Lives:
 
     async def _live(self, group: asyncio.TaskGroup) -> None:
         """Start a worker, and serve with it until it ends."""
-        self._error = None
+        self._error, self._retires = None, False
         self._turn("starting")
         try:
             process = await Process.start(group)
@@ -166,11 +171,14 @@ class Lives:
             # Pings, not the clock: when this process was stopped, time passed, but nobody was silent.
             elif process.unanswered * tick_s > config.hang_s:
                 process.kill(f"was killed, since it was silent for {config.hang_s:g} s")
-            elif not self._pending and (not self._roster.residents or self._wants_another_device(process, now)):
+            elif not self._pending and self._may_go(process, now):
                 self._process = None  # what comes from now on is for the next one
                 process.close()
                 return
             process.ping()
+
+    def _may_go(self, process: Process, now: float) -> bool:
+        return self._retires or not self._roster.residents or self._wants_another_device(process, now)
 
     def _wants_another_device(self, process: Process, now: float) -> bool:
         old = now - process.started_at > DEVICE_RETRY_S and now - self._idle_since > QUIET_S

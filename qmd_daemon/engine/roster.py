@@ -35,16 +35,25 @@ class Roster:
 
         Raises QmdError("invalid") when the configuration names a model that nobody knows.
         """
+        self._config = config
         self._models = models
+        self._own = own
         self._clock = clock
         self._fake = config.kind == "fake"
-        choice = profiles.choose(config, models, own=own, machine=_machine(config))
-        chosen = {"embedding": choice.embedding, "reranker": choice.reranker, "expansion": choice.expansion}
-        self.chosen: dict[Role, Entry] = {role: entry for role in ROLES if (entry := chosen[role])}
+        self.chosen: dict[Role, Entry] = {}
         self._infos: dict[Role, ModelInfo] = dict(fake.INFOS) if self._fake else {}
         self.residents: dict[Role, frames.Resident] = {}
         self.used_bytes = 0
         self._errors: dict[Role, tuple[QmdError, float]] = {}  # and until when they are the answer
+        self.choose()
+
+    def choose(self) -> None:
+        """Decide which models are used, by what is here now. While there is no worker, which would know others."""
+        choice = profiles.choose(self._config, self._models, own=self._own, machine=_machine(self._config))
+        chosen = {"embedding": choice.embedding, "reranker": choice.reranker, "expansion": choice.expansion}
+        self.chosen = {role: entry for role in ROLES if (entry := chosen[role])}
+        if not self._fake:
+            self._infos.clear()
 
     def info(self, role: Role) -> ModelInfo | None:
         """Describe the role's model. None when there is none, or when it is not installed."""

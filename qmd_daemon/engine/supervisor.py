@@ -72,6 +72,14 @@ class Engine:
         """0 when there is no worker."""
         return self._lives.pid
 
+    def look_again(self) -> None:
+        """Models have come or gone: choose anew, as soon as no worker has those that were chosen before."""
+        if self.worker_pid:
+            self._lives.retire()
+        else:
+            self._roster.choose()
+            self._tell()
+
     def model(self, role: Role = "embedding") -> ModelInfo | None:
         """Describe a role's model, without starting the worker. None when there is none, or it is not installed."""
         return self._roster.info(role)
@@ -213,6 +221,7 @@ class Engine:
 
     def _start(self) -> frames.Start:
         config = self._config
+        self._roster.choose()
         return frames.Start(
             engine=config.kind,
             models=self._models,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -21,22 +21,30 @@ _log = structlog.get_logger("qmd.pull")
 
 
 class Puller:
-    """Knows which models can be meant."""
+    """Knows which models can be meant, and fetches them. `fetched` is called when there are new ones."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, fetched: Callable[[], None]) -> None:
         self._config = config
+        self._fetched = fetched
 
     def check(self, names: Sequence[str]) -> list[str]:
         """The names, each once. Raises QmdError("invalid") for one that nobody knows, before there is a job."""
         wanted.entries(names, self._config, machine.detect())
         return list(dict.fromkeys(names))
 
+    async def pull(self, progress: Progress, *, names: Sequence[str]) -> None:
+        """Fetch the models, and return when they are there. Cancelled, it loses nothing that was fetched.
 
-async def pull(progress: Progress, *, names: Sequence[str]) -> None:
-    """Fetch the models, and return when they are there. Cancelled, it loses nothing that was fetched.
+        Raises the QmdError that the process tells.
+        """
+        try:
+            await _run(progress, names)
+        finally:
+            if progress.counts.get("fetched"):
+                self._fetched()
 
-    Raises the QmdError that the process tells.
-    """
+
+async def _run(progress: Progress, names: Sequence[str]) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "qmd_daemon.weights.fetch", "--json", "--", *names),
         stdin=DEVNULL,

@@ -63,8 +63,6 @@ def remarks(job: Job) -> Iterator[str]:
         yield f"skipped {_number(count, 'file')}{more}."
     if job.kind == "update" and (job.counts.get("new") or job.counts.get("updated")):
         yield "`qmd embed` makes the vectors of what is new."
-    if job.kind == "fetch" and job.counts.get("fetched"):
-        yield "a daemon that ran before takes up what is new when it is started again: `qmd stop`."
     if job.kind == "add" and job.state == "done" and "chunks" not in job.counts:
         yield f"{job.phase}. `qmd check` says how to get it."
 

@@ -343,6 +343,18 @@ async def test_a_worker_without_models_is_closed_and_the_next_text_starts_anothe
         assert len(machine.workers) == 2
 
 
+async def test_new_models_are_for_the_next_worker_which_comes_in_a_quiet_moment(machine: Machine) -> None:
+    idle = asyncio.Event()
+    async with machine.engine(idle_s=0.02) as engine:
+        engine._publish = lambda topic, event: idle.set() if event.engine.state == "off" else None
+        await embed(engine, "a")
+        engine.look_again()
+        await asyncio.wait_for(idle.wait(), 30)
+        assert machine.workers[0].closed
+        assert await embed(engine, "bc") == [2]
+        assert not machine.workers[1].closed
+
+
 async def test_more_than_the_queue_holds_is_refused(machine: Machine) -> None:
     machine.scripts = [deaf]
     async with machine.engine(queue_texts=10) as engine, asyncio.TaskGroup() as group:
