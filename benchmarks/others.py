@@ -70,17 +70,24 @@ def export(directory: str, target: str, *, int8: bool) -> str:
     import torch
     from transformers import AutoModel
 
-    model = AutoModel.from_pretrained(directory).eval()
+    class Encoder(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = AutoModel.from_pretrained(directory, attn_implementation="eager").eval()
+
+        def forward(self, ids: Any, mask: Any, types: Any) -> Any:
+            return self.model(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
+
     plain = os.path.join(target, "model.onnx")
     names = ["input_ids", "attention_mask", "token_type_ids"]
     example = torch.ones(2, 8, dtype=torch.long)
     axes = {name: {0: "batch", 1: "length"} for name in [*names, "last_hidden_state"]}
     torch.onnx.export(
-        model,
+        Encoder(),
         (example, example, torch.zeros_like(example)),
         plain,
         input_names=names,
-        output_names=["last_hidden_state", "pooled"],
+        output_names=["last_hidden_state"],
         dynamic_axes=axes,
         opset_version=17,
         dynamo=False,
@@ -107,9 +114,14 @@ def main() -> None:
         target = tempfile.mkdtemp()
         child = os.fork()
         if not child:
-            export(directory, target, int8=engine == "onnx-int8")
-            os._exit(0)
-        os.waitpid(child, 0)
+            code = 1
+            try:
+                export(directory, target, int8=engine == "onnx-int8")
+                code = 0
+            finally:
+                os._exit(code)
+        if os.waitpid(child, 0)[1]:
+            sys.exit(f"{engine}: the model cannot be exported")
         name = "int8.onnx" if engine == "onnx-int8" else "model.onnx"
         embed = onnx_engine(os.path.join(target, name), directory)
     for line in sys.stdin:

@@ -6,6 +6,7 @@ import asyncio
 import faulthandler
 import os
 import signal
+import sys
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -55,6 +56,8 @@ class App:
 
         Raises PortTaken in the foreground; a daemon that nobody watches serves ZeroMQ alone, and says so.
         """
+        # A client waits at most so long for a thread that cuts texts for an index; Python's own 5 ms add up.
+        sys.setswitchinterval(0.0005)
         self._lifecycle = Lifecycle(__version__)
         self._dispatcher = Dispatcher(self._lifecycle)
         _listen_to_signals(self._lifecycle)

@@ -119,6 +119,7 @@ class Lives:
             self._not_started(f"cannot be launched: {error.strerror}")
             return
         self._process = process
+        _log.info("engine.started", pid=process.pid)
         try:
             async with asyncio.TaskGroup() as inner:
                 watch = inner.create_task(self._watch(process), name="engine.watch")
@@ -207,6 +208,7 @@ class Lives:
                 self._pending.fail(error, role)
             self._turn("off")
         else:
+            self.restarts += was_ready
             self._not_started(process.ending)
 
     def _not_started(self, how: str) -> None:
