@@ -20,7 +20,7 @@ from qmd_daemon.ingest.collections import Collections
 from qmd_daemon.ingest.embedding import Embedder, embed
 from qmd_daemon.ingest.indexer import update
 from qmd_daemon.ingest.progress import Progress
-from qmd_daemon.store.index import Indexes
+from qmd_daemon.store.index import Index, Indexes
 
 Kind: TypeAlias = Literal["update", "embed", "add", "cleanup", "fetch"]
 # What a job of another kind does. It is handed the job's options.
@@ -232,6 +232,13 @@ class Jobs:
             await self._others[record.kind](record.progress, **record.options)
             return
         index = await self._indexes.get(record.index)
+        try:
+            await self._work_on(index, record)
+        except BaseException:
+            index.follow()  # what was done until now can be searched, too
+            raise
+
+    async def _work_on(self, index: Index, record: _Record) -> None:
         progress = record.progress
         if record.kind in {"update", "add"}:
             await self._collections.sync(index)

@@ -148,10 +148,13 @@ class Keeper:
         self._build(self._own_connection(), reason)
 
     def close(self) -> None:
-        """Save and close."""
+        """Save and close. What cannot be saved is derived again next time."""
         if self.generation is not None:
-            if self._unsaved:
-                self._save(self.generation)
+            try:
+                if self._unsaved:
+                    self._save(self.generation)
+            except Exception as error:  # noqa: BLE001 - each engine has its own ways to say that the disk is full
+                self._log("derived.unsaved", name=self._derived.name, reason=str(error))
             self.generation.close()
             self.generation = None
 

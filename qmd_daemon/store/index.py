@@ -108,7 +108,7 @@ class Index:
         if project.is_local(name):
             await database.write(partial(seal.put, paths))
         index = cls(name, paths, database, publish)
-        index._graph.submit(index._graph.catch_up, True).add_done_callback(index._log_failure)
+        index._in_background(index._graph)
         return index
 
     async def ready(self) -> None:
@@ -144,6 +144,11 @@ class Index:
         if any(changed):
             self._publish("index", IndexEvent(index=self.name, seq=self._lexical.keeper.seq))
 
+    def follow(self) -> None:
+        """Bring both to the newest change, and do not wait for it."""
+        self._in_background(self._lexical)
+        self._in_background(self._graph)
+
     async def compact(self) -> None:
         """Make the files as small as what is in them: the lexical index built anew, the database copied."""
         await self._lexical.run(self._lexical.keeper.rebuild, "compacted")
@@ -170,6 +175,10 @@ class Index:
 
     def _repair_graph(self, broken: Graph | None, reason: str) -> Future[None]:
         return self._graph.submit(self._graph.repair, broken, reason)
+
+    def _in_background(self, kept: _Kept[Any]) -> None:
+        if not self._stopping.is_set():
+            kept.submit(kept.catch_up, True).add_done_callback(self._log_failure)
 
     def _log_failure(self, future: Future[Any]) -> None:
         error = future.exception()

@@ -11,6 +11,7 @@ from ipc.protocol import Job, JobEvent
 from qmd_daemon.config import IngestConfig
 from qmd_daemon.ingest import jobs as jobs_module
 from qmd_daemon.ingest.jobs import Jobs
+from qmd_daemon.store.index import Index
 from tests.unit.qmd_daemon.ingest.library import MAX_BYTES, Engine, Library, write
 
 
@@ -154,6 +155,25 @@ async def test_one_that_runs_can_be_cancelled_and_the_next_one_begins(office: Of
     assert (await office.end(following)).counts["unchanged"] == 3, "what was done stays"
 
 
+@pytest.mark.parametrize("end", ["cancelled", "failed", "done"])
+async def test_what_one_has_done_that_did_not_end_well_is_made_searchable(
+    office: Office, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[str] = []
+    monkeypatch.setattr(Index, "follow", lambda index: followed.append(index.name))
+    office.hold()
+    job = office.jobs.start("add", "index")
+    await office.reached.wait()
+    if end == "cancelled":
+        office.jobs.cancel(job.id)
+    elif end == "failed":
+        office.engine.info = None
+        job = office.jobs.start("embed", "index")
+    office.go_on.set()
+    assert (await office.end(job)).state == end
+    assert followed == ([] if end == "done" else ["index"])
+
+
 async def test_one_that_waits_can_be_cancelled_and_never_runs(office: Office) -> None:
     office.hold()
     running = office.jobs.start("add", "index")
@@ -233,8 +253,7 @@ async def test_progress_is_told_now_and_then_and_never_after_the_end(office: Off
     mine = [one for one in office.events if one.id == job.id]
     assert mine[-1].state == "done"
     assert len(mine) < 100
-    await asyncio.sleep(2 * jobs_module._TELL_S)
-    assert office.events[-1].state == "done"
+    assert office.jobs._records[job.id]._timer is None, "nothing is left to be told"
 
 
 async def test_the_last_fifty_are_kept_and_none_that_runs_is_forgotten(

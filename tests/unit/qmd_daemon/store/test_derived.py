@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -321,6 +322,40 @@ def test_building_stops_when_the_daemon_does(shelf: Shelf) -> None:
     shelf.keeper.catch_up()
     assert sorted(os.listdir(shelf.directory)) == ["CURRENT", "g000001"]
     assert shelf.reasons == ["missing"]
+
+
+def test_what_changes_while_it_is_built_is_in_it(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        put(shelf.connection, f"{number}.md")
+    put_, meddled = Toy.put, []
+
+    def meddle(toy: Toy, connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+        put_(toy, connection, ids)
+        if not meddled:
+            meddled.append(1)
+            delete(shelf.connection, ids[0])
+            put(shelf.connection, "late.md")
+            put(shelf.connection, "3.md", "other")
+
+    monkeypatch.setattr(Toy, "put", meddle)
+    shelf.keeper.rebuild("for the test")
+    assert shelf.keeper.generation.items == truth(shelf.connection)
+    assert shelf.keeper.seq == changes.newest(shelf.connection)
+
+
+def test_a_disk_that_is_full_at_the_end_costs_nothing_but_time(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: Toy) -> list[str]:
+        raise OSError(28, "No space left on device")
+
+    put(shelf.connection, "b.md")
+    shelf.keeper.catch_up(save=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(Toy, "save", full)
+        shelf.keeper.close()
+    assert "No space left" in shelf.reasons[-1]
+    shelf.open()
+    shelf.keeper.catch_up()
+    assert shelf.keeper.generation.items == truth(shelf.connection)
 
 
 def test_a_new_generation_leaves_nothing_of_the_old_one(shelf: Shelf) -> None:

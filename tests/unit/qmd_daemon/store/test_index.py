@@ -84,6 +84,16 @@ async def test_what_was_written_before_a_restart_is_searchable_after_it(daemon: 
     assert len(await asyncio.to_thread(opened.vectors.search, vector(1), 5)) == 3
 
 
+async def test_following_needs_nobody_to_wait(daemon: Daemon) -> None:
+    opened = await daemon.indexes.get("index")
+    await opened.database.write(fill)
+    opened.follow()
+    await opened._lexical.run(int)  # behind it on the same thread
+    assert len(opened.lexical_reader().search(COMMON, 5)) == 3
+    await daemon.indexes.close()
+    opened.follow()
+
+
 async def test_the_status_counts(daemon: Daemon) -> None:
     opened = await daemon.indexes.get("index")
     await opened.database.write(fill)
