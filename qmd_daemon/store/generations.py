@@ -34,7 +34,7 @@ class Seen(NamedTuple):
 def current(directory: str) -> str | None:
     """The path of the generation to open; None when there is none."""
     try:
-        with open(os.path.join(directory, _CURRENT), encoding="ascii") as file:
+        with open(os.path.join(directory, _CURRENT), encoding="utf-8") as file:
             name = file.read().strip()
     except (OSError, UnicodeDecodeError):
         return None

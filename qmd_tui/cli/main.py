@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -47,8 +48,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main() -> int:
     """The console script. Returns the exit code."""
+    reads_only = sys.argv[1:2] in (["search"], ["get"])
+    if reads_only:
+        gc.disable()  # 3 of 35 ms, to find no garbage in modules that are being imported
     code = execute(sys.argv[1:])
-    if sys.argv[1:2] in (["search"], ["get"]):
+    if reads_only:
         # Python takes 5 ms to take itself apart, and a process that has only read has nothing to put away.
         os._exit(code)
     return code
