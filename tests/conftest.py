@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn, Protocol, TypeVar
 
 import pytest
@@ -70,12 +70,12 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Paths]:
 class Daemon:
     """`python -m qmd_daemon --detached` in the environment as it is, as a child of the test."""
 
-    def __init__(self, paths: Paths, *flags: str) -> None:
+    def __init__(self, paths: Paths, *flags: str, env: Mapping[str, str] | None = None) -> None:
         self.paths = paths
         self._stderr = os.path.join(paths.state, "stderr")
         with open(self._stderr, "wb") as stderr:
             command = [sys.executable, "-m", "qmd_daemon", "--detached", *flags]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr, env=env)
 
     @property
     def stderr(self) -> str:
@@ -149,6 +149,23 @@ def daemon(start_daemon: Callable[..., Daemon]) -> Iterator[Daemon]:
     yield running
     if running.process.poll() is None:
         assert running.terminate() == 0, running.stderr
+
+
+@pytest.fixture(scope="module")
+def shared_daemon() -> Iterator[Daemon]:
+    """The same for all tests of a module, in an installation of its own that the environment does not show."""
+    with tempfile.TemporaryDirectory(prefix="qmd-") as directory:
+        ours = {"QMD_HOME": directory, "QMD_HTTP_PORT": "0", "QMD_ENGINE": "fake"}
+        env = {name: value for name, value in os.environ.items() if not name.startswith("QMD_")} | ours
+        paths = Paths.from_environment(env)
+        os.makedirs(paths.state)
+        running = Daemon(paths, env=env)
+        try:
+            running.wait_ready()
+            yield running
+            assert running.terminate() == 0, running.stderr
+        finally:
+            running.kill()
 
 
 @pytest.fixture

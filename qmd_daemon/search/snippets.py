@@ -7,6 +7,7 @@ query's words may be, lines are ranked by that, and only the best few are segmen
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -112,8 +113,9 @@ def _place(text: str, asked: Wanted, start: int, stop: int) -> int | None:
         common[word] = common.get(word, 0) + 1
     if not parts:
         return _segmented(text, asked, start, stop)
-    # A place is worth the words that it has, each the more the rarer it is in the document.
-    ranked = sorted(parts, key=lambda at: (-sum(common[word] ** -0.5 for word in parts[at]), at))
+    # A place is worth the words that it has, each the more the rarer it is in the document. fsum, because a set has
+    # another order in each process, and a plain sum would round ties apart, one way here and another there.
+    ranked = sorted(parts, key=lambda at: (-math.fsum(common[word] ** -0.5 for word in parts[at]), at))
     for at in ranked[:_PLACES_TRIED]:
         if _matches(text[at : min(_line_end(text, at, stop), at + MAX_CHARS)], asked):
             return at
