@@ -195,7 +195,7 @@ from qmd_daemon.engine.supervisor import Engine
 async def main():
     async with Engine(EngineConfig(kind="fake"), Paths.from_environment(), lambda topic, event: None) as engine:
         await engine.embed(["a"], kind="query")
-        print(engine.worker_pid, file=sys.stderr, flush=True)
+        print(engine.worker_pid, file=sys.stderr, flush=True)  # stdout has the log
         await engine.embed(["a long text"] * 10_000, kind="document")
 
 asyncio.run(main())
