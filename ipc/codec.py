@@ -26,6 +26,8 @@ Q = TypeVar("Q", bound=Request)
 OPERATIONS: dict[str, type[Request]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyRequest)}
 # Clients of every version may ask these, so that an old daemon can be found and stopped.
 _ANY_VERSION: tuple[type[Request], ...] = (Ping, Shutdown)
+# Of a sentence to a person. A path may have 4096, and some name two.
+_MOST_CHARACTERS = 10_000
 
 _encoder = msgspec.json.Encoder()
 _requests: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
@@ -101,7 +103,8 @@ def request_id(body: bytes) -> str:
 
 
 def error_reply(error: QmdError, request_id: str = "") -> ErrorReply:
-    body = ErrorBody(code=error.code, message=error.message, hint=error.hint)
+    """The reply that carries an error: its sentences, however much of a request they quote, at a readable length."""
+    body = ErrorBody(code=error.code, message=_readable(error.message), hint=_readable(error.hint))
     return ErrorReply(id=request_id, error=body)
 
 
@@ -138,6 +141,10 @@ def decode_raw(head: Head, body: bytes) -> dict[str, Any]:
     if not head.ok:
         raise carried_error(head.error)
     return msgspec.json.decode(body, type=dict[str, Any])
+
+
+def _readable(sentence: str) -> str:
+    return sentence if len(sentence) <= _MOST_CHARACTERS else f"{sentence[:_MOST_CHARACTERS]}…"
 
 
 def _fields(body: bytes) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from ipc import codec
@@ -17,6 +19,8 @@ from qmd_daemon.serve.dispatch import internal
 # Long enough for a queue to move or a model to load.
 RETRY_AFTER_S = 5
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# What aiohttp raises for what is no HTTP, such as a body that is not the gzip it says.
+_BROKEN = (HttpProcessingError, web.RequestPayloadError)
 
 log = structlog.get_logger()
 
@@ -41,6 +45,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return response(codec.error_reply(error).error)
     except web.HTTPException as error:
         return _of_http(request, error)
+    except _BROKEN as error:
+        return response(ErrorBody(code="malformed", message=f"The body cannot be read: {_reason(error)}."))
     except Exception:
         token = secrets.token_hex(4)
         log.exception("http.failed", request=token, path=request.path)
@@ -62,8 +68,21 @@ async def refuse_strangers(request: web.Request, handler: Handler) -> web.Stream
     return await handler(request)
 
 
+def quieten(record: logging.LogRecord) -> bool:
+    """A filter for aiohttp's log: what is no HTTP gets its 400 from aiohttp, and is worth a line, not a traceback."""
+    if record.exc_info and isinstance(record.exc_info[1], _BROKEN):
+        record.msg, record.args = "http.malformed", ()
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.exc_info = None
+    return True
+
+
 def is_loopback(host: str) -> bool:
     return host in _LOOPBACK
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "message", error)).partition("\n")[0].rstrip(".:")
 
 
 def _hostname(url: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -68,6 +69,7 @@ class Http:
     async def __aenter__(self) -> Self:
         """Raises PortTaken, or QmdError("invalid") when the address is not one to listen on."""
         host, port = self._config.host, self._config.port
+        logging.getLogger("aiohttp.server").addFilter(errors.quieten)
         if not errors.is_loopback(host):
             raise QmdError("invalid", f"HTTP is not served on {host!r}.", "Set [http] host to 127.0.0.1.")
         # The client's end cancels its request: nobody waits for the answer any more.

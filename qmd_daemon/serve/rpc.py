@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,7 +17,7 @@ from ipc import codec, transport
 from ipc.errors import QmdError
 from ipc.protocol import MAX_MESSAGE_BYTES, AnyRequest, Cancel, Done, Reply
 from ipc.transport import Peer
-from qmd_daemon.serve.dispatch import Answer, Dispatcher
+from qmd_daemon.serve.dispatch import Answer, Dispatcher, internal
 
 log = structlog.get_logger()
 
@@ -64,6 +65,10 @@ class Rpc:
             except QmdError as error:
                 readable = len(parts) == 1 and len(parts[0]) <= MAX_MESSAGE_BYTES
                 self._send(peer, codec.request_id(parts[0]) if readable else "", codec.error_reply(error))
+            except Exception:  # a bug that one message meets must not end the receiving of all
+                token = secrets.token_hex(4)
+                log.exception("rpc.failed", request=token)
+                self._send(peer, "", codec.error_reply(internal(token)))
             # While messages lie ready, receiving alone would never give way to anything else.
             await asyncio.sleep(0)
 

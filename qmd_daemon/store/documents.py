@@ -188,6 +188,8 @@ def _numbered(place: str) -> tuple[str, int | None]:
 
 
 def _locate(connection: sqlite3.Connection, place: str) -> list[Stored]:
+    if "\0" in place:
+        return []  # no name has a zero in it, and no system call takes one
     if place.startswith("#"):
         return _by_docid(connection, place[1:])
     if place.startswith(("qmd:", "//")):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import zmq
 import zmq.asyncio
+from structlog.testing import capture_logs
 
 from ipc import transport
 from ipc.errors import QmdError
@@ -199,3 +200,12 @@ async def test_a_stream_to_a_peer_that_has_gone_ends(line: Line, dispatcher: Dis
         peer.socket.close(0)
     async with asyncio.timeout(10):
         assert (await ended.get()).code == "cancelled"
+
+
+async def test_a_bug_that_a_message_meets_ends_nothing(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = line.connect()
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr("ipc.codec.decode_request", lambda _: 1 / 0)
+        assert (await peer.ask(op="ping"))["error"]["code"] == "internal"
+    assert [one["event"] for one in logs] == ["rpc.failed"]
+    assert (await peer.ask(op="ping"))["ok"] is True
