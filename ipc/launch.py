@@ -18,7 +18,7 @@ from typing import NamedTuple, Self
 
 from ipc import transport
 from ipc.errors import DaemonUnreachable, ProtocolMismatch, QmdError
-from ipc.holder import EXIT_ALREADY_RUNNING, is_locked, read_holder
+from ipc.holder import EXIT_ALREADY_RUNNING, is_locked, open_lock, read_holder
 from ipc.paths import Paths, private_dir
 from ipc.protocol import PROTOCOL_VERSION, Done, Pong, Shutdown
 from ipc.sync import SyncClient
@@ -109,7 +109,7 @@ class _Launch:
         self._has_lock = False
 
     def __enter__(self) -> Self:
-        self._lock = os.open(self._paths.launch_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = open_lock(self._paths.launch_lock)
         return self
 
     def __exit__(
@@ -214,9 +214,9 @@ def _ping(paths: Paths, timeout_s: float, *, any_version: bool = False) -> tuple
 
 
 def _ping_at(rpc: str, timeout_s: float) -> Pong | None:
-    if not transport.is_listening(rpc):
-        return None
     try:
+        if not transport.is_listening(rpc):
+            return None
         with SyncClient(rpc) as client:
             return client.ping(timeout_s=timeout_s)
     except QmdError:

@@ -112,7 +112,8 @@ class Listener:
 def unlink_stale(address: str) -> None:
     """Remove what a killed daemon left behind. Only for the holder of the daemon's lock.
 
-    Raises QmdError("conflict") when somebody listens there: a daemon of other data with the same runtime directory.
+    Raises QmdError: `conflict` when somebody listens there, a daemon of other data with the same runtime directory;
+    `unavailable` when it cannot be removed.
     """
     if is_listening(address):
         raise QmdError(
@@ -122,6 +123,8 @@ def unlink_stale(address: str) -> None:
         os.unlink(path_of(address))
     except FileNotFoundError:
         pass
+    except OSError as error:  # such as a directory
+        raise QmdError("unavailable", f"Cannot remove {path_of(address)}: {error.strerror}.", "Set QMD_HOME.") from None
 
 
 def is_listening(address: str) -> bool:

@@ -57,9 +57,10 @@ def _serve(options: argparse.Namespace) -> int:
             if isinstance(cause, PortTaken):
                 _complain(cause)
                 return EXIT_PORT_TAKEN
-            structlog.get_logger().exception("daemon.failed")
             if isinstance(cause, QmdError):
+                structlog.get_logger().error("daemon.failed", code=cause.code, reason=str(cause))
                 raise cause from None
+            structlog.get_logger().exception("daemon.failed")
             raise QmdError("internal", f"The daemon failed: {cause}.", f"The log is {paths.log_file}.") from None
     return 0
 

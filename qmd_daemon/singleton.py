@@ -11,7 +11,7 @@ from typing import Self
 import msgspec
 
 from ipc.errors import QmdError
-from ipc.holder import Holder, read_holder
+from ipc.holder import Holder, open_lock, read_holder
 
 # A client that looks whether the lock is taken holds it for an instant: that is no other daemon.
 _ATTEMPTS = 5
@@ -33,9 +33,7 @@ class Singleton:
         self._path = path
 
     def __enter__(self) -> Self:
-        # Close-on-exec: the model worker must not inherit the lock and outlive us with it.
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(self._path, flags, 0o600)
+        self._fd = open_lock(self._path)
         for attempt in range(_ATTEMPTS):
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
