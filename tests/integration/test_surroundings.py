@@ -76,11 +76,6 @@ def test_somebody_elses_runtime_directory(qmd: Qmd, home: Paths) -> None:
     explains(qmd, home.runtime, "belongs to user 12345", "Set QMD_HOME")
 
 
-def test_a_runtime_directory_that_is_a_link(qmd: Qmd, home: Paths, tmp_path: Path) -> None:
-    os.symlink(tmp_path, home.runtime)
-    explains(qmd, home.runtime, "is not a directory")
-
-
 @needs_root
 def test_somebody_elses_socket_is_not_spoken_to(qmd: Qmd, home: Paths) -> None:
     """It could hear what is searched for. The directory is ours, so it may be replaced."""
