@@ -23,7 +23,7 @@ QMD = os.path.join(sysconfig.get_path("scripts"), "qmd")
 # The terminal's modes before and after are the shell's to tell, and the exit code.
 SCRIPT = f"stty -a; echo BEGIN; '{QMD}'; echo \"EXIT=$?\"; stty -a; echo END"
 WIDE, SMALL = (120, 40), (80, 24)
-UP, DOWN, ESCAPE, CTRL_S = "\x1b[A", "\x1b[B", "\x1b", "\x13"
+UP, DOWN, ESCAPE, CTRL_S, F1 = "\x1b[A", "\x1b[B", "\x1b", "\x13", "\x1bOP"
 # Escape sequences that pyte does not know, and would print: keyboard protocols.
 UNKNOWN = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]")
 # Textual's way to say what the mouse pointer looks like: the one sequence with a BEL in it.
@@ -54,8 +54,10 @@ class Terminal:
         self._child.send(keys.encode())
 
     def resize(self, size: tuple[int, int]) -> None:
+        """An empty screen of another size: what stands on it was drawn for that size."""
         columns, rows = size
-        self._screen.resize(rows, columns)
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
         self._child.setwinsize(rows, columns)
 
     def text(self) -> str:
@@ -143,11 +145,15 @@ def test_a_session(terminal: Terminal, indexed: Paths, wait_until: Any) -> None:
         sees(re.compile(rf"\s*{mode}\s").match, f"the mode {mode}")
     shows("fused")
 
-    terminal.resize(SMALL)
-    sees(lambda screen: "● ready" in screen.splitlines()[SMALL[1] - 1], "the status bar in the last line")
-    shows("显存监控", " results")
-    terminal.resize(WIDE)
-    sees(lambda screen: "● ready" in screen.splitlines()[WIDE[1] - 1], "the status bar in the last line")
+    for size in (SMALL, WIDE):
+        terminal.resize(size)
+        # A frame of the old size may still be on its way to the screen; help and back draws two new ones.
+        terminal.type(F1)
+        shows("─ Keys ─", "Previous result")
+        terminal.type(F1)
+        sees(lambda screen: "─ Keys ─" not in screen, "the end of the help")
+        shows("显存监控", " results", "notes/gpu.md")
+        sees(lambda screen: "● ready" in screen.splitlines()[-1], "the status bar in the last line")
 
     # The daemon dies: it says so, starts it again, and the question is still there.
     killed = pid_of(indexed)
