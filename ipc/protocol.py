@@ -30,6 +30,7 @@ MAX_LINES = 8
 KeepAlive = float | Annotated[str, Meta(pattern=r"^(-1|\d+(\.\d+)?(s|m|h)?)$")]
 TopK = Annotated[int, Meta(ge=1, le=MAX_TOP_K)]
 QueryText = Annotated[str, Meta(max_length=10_000)]
+FilterText = Annotated[str, Meta(max_length=1000)]
 
 
 # -- requests ------------------------------------------------------------------------------
@@ -77,6 +78,13 @@ class SearchRequest(IndexRequest, frozen=True, kw_only=True):
     rerank: bool | None = None
     budget_ms: Annotated[int, Meta(ge=1)] | None = None
     stream: bool = False
+    paths: Annotated[list[FilterText], Meta(max_length=100)] = []
+    types: Annotated[list[FilterText], Meta(max_length=100)] = []
+    after: FilterText = ""
+    before: FilterText = ""
+    where: Annotated[list[FilterText], Meta(max_length=100)] = []
+    min_relevance: Annotated[float, Meta(ge=0, le=1)] | None = None
+    candidates: Annotated[int, Meta(ge=1, le=200)] = 40
 
 
 class Search(SearchRequest, frozen=True, kw_only=True, tag="search"):
@@ -308,8 +316,13 @@ class Contribution(Struct, frozen=True, kw_only=True):
 
 
 class Explain(Struct, frozen=True, kw_only=True):
+    """Why a hit is where it is. When it was reranked, its score is `trust` × `fused` + (1 - `trust`) × `rerank`."""
+
     contributions: list[Contribution] = []
     matched_terms: list[str] = []
+    fused: float | None = None
+    rerank: float | None = None
+    trust: float | None = None
 
 
 class Stage(Struct, frozen=True, kw_only=True):

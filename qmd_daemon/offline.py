@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -32,21 +32,26 @@ def search(
     collections: Sequence[str] = (),
     min_score: float | None = None,
     explain: bool = False,
+    restrict: Mapping[str, Any] | None = None,
     index: str = DEFAULT_INDEX,
 ) -> dict[str, Any]:
     """Search the words of a query; the answer has the shape of a SearchReply.
 
-    Raises QmdError: invalid (the query), not_found (no index, no such collection), unavailable (a damaged index).
+    `restrict` has the fields of a SearchRequest that say which documents may be found: paths, types, after, before,
+    where. Raises QmdError: invalid (the query, or one of these), not_found (no index, no such collection), unavailable
+    (a damaged index).
     """
     from qmd_daemon.search import hits, syntax
+    from qmd_daemon.store import filters
 
     parsed = syntax.parse(query)
     if not parsed.lexical:
         raise QmdError("invalid", "The query has no `lex:` line.", "`qmd vsearch` and `qmd query` take the others.")
     started = time.perf_counter()
     with _Reading(paths, index) as connection:
-        collections = reading.chosen(connection, collections)
-        found = _retry(lambda: hits.lexical(_reader(paths, index), parsed, top_k, collections))
+        wanted = filters.read(reading.chosen(connection, collections), **(restrict or {}))
+        allowed = filters.documents(connection, wanted)
+        found = _retry(lambda: hits.lexical(_reader(paths, index), parsed, top_k, wanted.collections, allowed))
         found = [one for one in found if min_score is None or one.score >= min_score]
         results = hits.rows(connection, found, parsed, index, explain=explain)
     stage = {

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from qmd_daemon.ingest import encoding, titles
+from qmd_daemon.ingest import encoding, front_matter, titles
 
 
 class LeftOut(Exception):
@@ -23,6 +23,7 @@ class Extract(NamedTuple):
     size: int
     mtime_ns: int
     inode: int
+    metadata: tuple[tuple[str, str], ...] = ()
 
 
 def read(root: str, path: str, max_bytes: int) -> Extract:
@@ -42,7 +43,8 @@ def read(root: str, path: str, max_bytes: int) -> Extract:
         raise LeftOut("empty")
     title = titles.inside(text, path) or os.path.splitext(os.path.basename(path))[0]
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Extract(text, title, digest, found.st_size, found.st_mtime_ns, found.st_ino)
+    metadata = front_matter.metadata(text) if titles.is_markdown(path) else ()
+    return Extract(text, title, digest, found.st_size, found.st_mtime_ns, found.st_ino, metadata)
 
 
 def _bytes(path: str, max_bytes: int) -> tuple[bytes, os.stat_result]:

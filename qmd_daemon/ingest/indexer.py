@@ -130,7 +130,7 @@ class _Update:
             files.append(
                 intake.File(
                     self._collection.name, entry.path, found.title, found.hash, found.text,
-                    found.size, found.mtime_ns, inode,
+                    found.size, found.mtime_ns, inode, found.metadata,
                 )
             )  # fmt: skip
         return files, refused

@@ -21,18 +21,35 @@ _SCORE_DIGITS = 4
 
 
 class Found(NamedTuple):
-    """A document of an answer; `span` is the chunk that vectors chose, where no word did."""
+    """A document of an answer.
+
+    `chunk` are the characters that vectors chose; `span` those that the snippet is from, None where words choose.
+    `fused` and `rerank` are what the score was blended from, the first with the weight `trust`.
+    """
 
     document: int
     score: float
     parts: Sequence[Part] = ()
     span: tuple[int, int] | None = None
+    chunk: tuple[int, int] | None = None
+    fused: float | None = None
+    rerank: float | None = None
+    trust: float | None = None
+    relevance: float | None = None
 
 
-def lexical(reader: LexicalReader, parsed: syntax.Parsed, limit: int, collections: Sequence[str]) -> list[Found]:
+def lexical(
+    reader: LexicalReader,
+    parsed: syntax.Parsed,
+    limit: int,
+    collections: Sequence[str],
+    allowed: Sequence[int] | None = None,
+) -> list[Found]:
     """Search the words of a query; the lists of several `lex:` lines are fused."""
     lists = [
-        fusion.Ranked("lexical" if number == 1 else f"lexical {number}", reader.search(query, limit, collections))
+        fusion.Ranked(
+            "lexical" if number == 1 else f"lexical {number}", reader.search(query, limit, collections, allowed)
+        )
         for number, query in enumerate(parsed.lexical, start=1)
     ]
     fused = fusion.alone(lists[0].name, lists[0].items) if len(lists) == 1 else fusion.fuse(lists)
@@ -70,10 +87,16 @@ def _row(
         "matches": snippet.matches,
         "total_lines": 0,
         "context": "",
-        "relevance": None,
+        "relevance": None if found.relevance is None else round(found.relevance, _SCORE_DIGITS),
         "explain": None,
     }
     if explain:
         contributions = [part._asdict() for part in found.parts]
-        row["explain"] = {"contributions": contributions, "matched_terms": snippet.terms}
+        row["explain"] = {
+            "contributions": contributions,
+            "matched_terms": snippet.terms,
+            "fused": found.fused,
+            "rerank": found.rerank,
+            "trust": found.trust,
+        }
     return row

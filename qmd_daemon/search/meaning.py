@@ -7,18 +7,19 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ipc.errors import QmdError
-from ipc.protocol import SearchRequest
-from qmd_daemon.engine.model import Priority
+from qmd_daemon.engine.model import Kind
 from qmd_daemon.engine.supervisor import Engine
-from qmd_daemon.search import fusion, syntax
+from qmd_daemon.search import fusion
 from qmd_daemon.search.hits import Found
+from qmd_daemon.search.scope import Scope
 from qmd_daemon.store import changes, chunks, documents
-from qmd_daemon.store.index import Index
+from qmd_daemon.store.filters import Filter
 
 # Chunks asked for per document wanted, before asking for more: most documents have a few that are near.
 _CHUNKS_PER_DOCUMENT = 4
@@ -42,24 +43,36 @@ class Unfit(Exception):
     """Vectors are there and would only do harm: the model does not know the query's language."""
 
 
+class Nearest(NamedTuple):
+    """What vectors found for some texts: a list for each, best first, and what there is to note."""
+
+    lists: list[list[Found]]
+    vectors: list[NDArray[np.float32]]
+    notes: list[str]
+
+    def merged(self, limit: int) -> list[Found]:
+        """One list, by the best cosine over all texts."""
+        best: dict[int, Found] = {}
+        for found in self.lists:
+            for one in found:
+                if one.document not in best or one.score > best[one.document].score:
+                    best[one.document] = one
+        ranked = sorted(best.values(), key=lambda one: -one.score)[:limit]
+        fused = fusion.alone("vector", [(one.document, one.score) for one in ranked])
+        return [one._replace(parts=scored.parts) for one, scored in zip(ranked, fused, strict=True)]
+
+
 class Meaning:
     """Finds documents by vectors."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._filters: dict[tuple[str, int, int, tuple[str, ...]], NDArray[np.int64]] = {}
+        self._filters: dict[tuple[str, int, int, Filter], NDArray[np.int64]] = {}
 
     async def nearest(
-        self,
-        index: Index,
-        parsed: syntax.Parsed,
-        request: SearchRequest,
-        limit: int,
-        priority: Priority,
-        *,
-        even_if_foreign: bool,
-    ) -> tuple[list[Found], list[str]]:
-        """The nearest documents, best first, by the cosine of their best chunk; and what there is to note.
+        self, scope: Scope, questions: Sequence[str], passages: Sequence[str], limit: int, *, even_if_foreign: bool
+    ) -> Nearest:
+        """The nearest documents to each text, by the cosine of their best chunk.
 
         Raises Unfit, unless `even_if_foreign`, for a query in a language that the model does not know, and QmdError:
         no_model, overloaded, deadline or unavailable.
@@ -69,64 +82,70 @@ class Meaning:
             status = self._engine.status()
             raise QmdError("no_model", status.reason or "No embedding model is installed.", status.hint)
         notes = []
-        if foreign(model.languages, _asked(parsed)):
+        if foreign(model.languages, " ".join((*questions, *passages))):
             if not even_if_foreign:
                 raise Unfit(f"{model.name} does not know this language")
             notes.append(f"{model.name} does not know this language: expect little of vectors.")
+        index = scope.index
         space = index.vectors.space or await index.database.read(chunks.active)
         if space is None or not space.made_by(model.fingerprint):
             what = "Nothing is embedded yet" if space is None else f"The vectors are of another model, {space.model}"
-            return [], [*notes, f"{what}: run `qmd embed`."]
-        allowed = await index.database.read(
-            partial(self._allowed, index=index.name, space=space.id, collections=request.collections)
-        )
-        lists = []
-        for kind, texts in (("query", parsed.vectors), ("document", parsed.passages)):
+            return Nearest([], [], [*notes, f"{what}: run `qmd embed`."])
+        allowed = await index.database.read(partial(self._allowed, scope=scope, space=space.id))
+        lists: list[list[Found]] = []
+        vectors: list[NDArray[np.float32]] = []
+        kinds: tuple[tuple[Kind, Sequence[str]], ...] = (("query", questions), ("document", passages))
+        for kind, texts in kinds:
             if texts:
-                vectors = await self._engine.embed(
-                    texts,
-                    kind="query" if kind == "query" else "document",
-                    priority=priority,
-                    deadline_s=request.deadline_s,
-                )
-                lists += [await self._one(index, vector, limit, allowed, request.collections) for vector in vectors]
-        return _merge(lists, limit), notes
+                some = await self._engine.embed(texts, kind=kind, priority=scope.priority, deadline_s=scope.deadline_s)
+                lists += [await self._one(scope, vector, limit, allowed) for vector in some]
+                vectors += list(some)
+        return Nearest(lists, vectors, notes)
 
-    async def near(
-        self, index: Index, vector: NDArray[np.float32], space: int, limit: int, collections: Sequence[str]
-    ) -> list[Found]:
+    async def cosines(
+        self, scope: Scope, vectors: Sequence[NDArray[np.float32]], wanted: Sequence[int]
+    ) -> dict[int, float]:
+        """The best cosine of each of these documents to any of the vectors; those without chunks are left out."""
+        ids = np.array(await scope.index.database.read(partial(chunks.ids_of, wanted=wanted)), dtype=np.int64)
+        best: dict[int, float] = {}
+        for vector in vectors if len(ids) else ():
+            near = await asyncio.to_thread(scope.index.vectors.search, vector, len(ids), ids)
+            for one in await scope.index.database.read(partial(_documents, near=near, scope=scope)):
+                best[one.document] = max(best.get(one.document, 0.0), one.score)
+        return best
+
+    async def near(self, scope: Scope, vector: NDArray[np.float32], space: int, limit: int) -> list[Found]:
         """The documents nearest to a vector of the active space, which is `space`."""
-        allowed = await index.database.read(
-            partial(self._allowed, index=index.name, space=space, collections=collections)
-        )
-        return _merge([await self._one(index, vector, limit, allowed, collections)], limit)
+        allowed = await scope.index.database.read(partial(self._allowed, scope=scope, space=space))
+        return Nearest([await self._one(scope, vector, limit, allowed)], [vector], []).merged(limit)
+
+    def model_name(self) -> str:
+        """The embedding model in use; empty when there is none."""
+        model = self._engine.model()
+        return model.name if model else ""
 
     async def _one(
-        self,
-        index: Index,
-        vector: NDArray[np.float32],
-        limit: int,
-        allowed: NDArray[np.int64] | None,
-        collections: Sequence[str],
+        self, scope: Scope, vector: NDArray[np.float32], limit: int, allowed: NDArray[np.int64] | None
     ) -> list[Found]:
         """Ask for chunks until they are of enough documents, or there are no more."""
         wanted = limit * _CHUNKS_PER_DOCUMENT
         while True:
-            near = await asyncio.to_thread(index.vectors.search, vector, wanted, allowed)
-            found = await index.database.read(partial(_documents, near=near, collections=collections))
+            near = await asyncio.to_thread(scope.index.vectors.search, vector, wanted, allowed)
+            found = await scope.index.database.read(partial(_documents, near=near, scope=scope))
             if len(found) >= limit or len(near) < wanted:
                 return found[:limit]
             wanted *= 4
 
-    def _allowed(
-        self, connection: sqlite3.Connection, index: str, space: int, collections: Sequence[str]
-    ) -> NDArray[np.int64] | None:
-        """The chunks of the chosen collections, ascending; None for all."""
-        if not collections:
+    def _allowed(self, connection: sqlite3.Connection, scope: Scope, space: int) -> NDArray[np.int64] | None:
+        """The chunks of the documents that may be found, ascending; None for all."""
+        if scope.allowed is None and not scope.filter.collections:
             return None
-        key = (index, space, changes.newest(connection), tuple(sorted(set(collections))))
+        key = (scope.index.name, space, changes.newest(connection), scope.filter)
         if key not in self._filters:
-            ids = chunks.ids_in(connection, collections)
+            if scope.allowed is None:
+                ids = chunks.ids_in(connection, scope.filter.collections)
+            else:
+                ids = chunks.ids_of(connection, scope.allowed)
             while len(self._filters) >= _FILTERS:
                 self._filters.pop(next(iter(self._filters)))
             self._filters[key] = np.array(ids, dtype=np.int64)
@@ -148,33 +167,18 @@ def foreign(languages: Sequence[str], query: str) -> bool:
     return unknown > _FOREIGN_SHARE * (unknown + latin)
 
 
-def _asked(parsed: syntax.Parsed) -> str:
-    return " ".join((*parsed.vectors, *parsed.passages))
-
-
-def _documents(
-    connection: sqlite3.Connection, near: Sequence[tuple[int, float]], collections: Sequence[str]
-) -> list[Found]:
+def _documents(connection: sqlite3.Connection, near: Sequence[tuple[int, float]], scope: Scope) -> list[Found]:
     """The documents of the chunks, each by its best one. A content that is there twice gives two."""
     found: dict[int, Found] = {}
     known = chunks.by_ids(connection, [chunk for chunk, _ in near])
-    holders = documents.by_hashes(connection, list({chunk.hash for chunk in known.values()}), collections)
+    hashes = list({chunk.hash for chunk in known.values()})
+    holders = documents.by_hashes(connection, hashes, scope.filter.collections)
+    allowed = None if scope.allowed is None else frozenset(scope.allowed)
     for number, cosine in near:
         if (chunk := known.get(number)) is None:  # removed since the graph was brought up to date
             continue
         for document in holders.get(chunk.hash, []):
-            if document.id not in found:
-                found[document.id] = Found(document.id, max(0.0, cosine), span=(chunk.start, chunk.stop))
+            if document.id not in found and (allowed is None or document.id in allowed):
+                span = chunk.start, chunk.stop
+                found[document.id] = Found(document.id, max(0.0, cosine), span=span, chunk=span)
     return list(found.values())
-
-
-def _merge(lists: Sequence[list[Found]], limit: int) -> list[Found]:
-    """By the best cosine over all texts asked for."""
-    best: dict[int, Found] = {}
-    for found in lists:
-        for one in found:
-            if one.document not in best or one.score > best[one.document].score:
-                best[one.document] = one
-    ranked = sorted(best.values(), key=lambda one: -one.score)[:limit]
-    fused = fusion.alone("vector", [(one.document, one.score) for one in ranked])
-    return [one._replace(parts=scored.parts) for one, scored in zip(ranked, fused, strict=True)]

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from ipc.errors import QmdError
 from ipc.protocol import SearchReply, Similar
+from qmd_daemon.engine.model import Priority
 from qmd_daemon.search import hits, syntax
 from qmd_daemon.search.meaning import Meaning
-from qmd_daemon.store import chunks, documents, reading
+from qmd_daemon.search.scope import Scope
+from qmd_daemon.store import chunks, documents, filters, reading
 from qmd_daemon.store.index import Index
 
 _NO_WORDS = syntax.Parsed((), ())
@@ -25,7 +27,8 @@ async def answer(index: Index, meaning: Meaning, request: Similar) -> SearchRepl
     started = time.perf_counter()
     document, space, vector = await index.database.read(partial(_middle, ref=request.ref))
     collections = await index.database.read(partial(reading.chosen, names=request.collections))
-    near = await meaning.near(index, vector, space, request.top_k + 1, collections)
+    scope = Scope(index, filters.read(collections), None, Priority.INTERACTIVE)
+    near = await meaning.near(scope, vector, space, request.top_k + 1)
     least = request.min_score
     found = [one for one in near if one.document != document and (least is None or one.score >= least)]
     rows = await index.database.read(

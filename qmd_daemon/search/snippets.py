@@ -76,12 +76,18 @@ def _spelled(word: str) -> str:
 def best(text: str, asked: Wanted, start: int = 0, stop: int | None = None) -> Snippet:
     """The best place of text[start:stop] for the words asked for; its beginning if it has none of them."""
     stop = len(text) if stop is None else stop
-    place = _place(text, asked, start, stop)
-    if place is None:
+    return _snippet(text, asked, place(text, asked, start, stop), start, stop)
+
+
+def place(text: str, asked: Wanted, start: int = 0, stop: int | None = None) -> int:
+    """The offset of that place."""
+    stop = len(text) if stop is None else stop
+    found = _place(text, asked, start, stop)
+    if found is None:
         # Not a fence or a rule: the first line that says something.
         word = next(segment.tokens(text, start, stop), None)
-        place = start if word is None else word[0]
-    return _snippet(text, asked, place, start, stop)
+        found = start if word is None else word[0]
+    return found
 
 
 def _beginning(word: str) -> str:
@@ -131,13 +137,13 @@ def _segmented(text: str, asked: Wanted, start: int, stop: int) -> int | None:
     return None
 
 
-def _snippet(text: str, asked: Wanted, place: int, start: int, stop: int) -> Snippet:
-    """Up to three lines, the first of them that of `place`; of a long line, what is around it."""
-    begin = max(start, text.rfind("\n", start, place) + 1)
+def _snippet(text: str, asked: Wanted, at: int, start: int, stop: int) -> Snippet:
+    """Up to three lines, the first of them that of offset `at`; of a long line, what is around it."""
+    begin = max(start, text.rfind("\n", start, at) + 1)
     line = text.count("\n", 0, begin) + 1
-    end = _line_end(text, place, stop)
+    end = _line_end(text, at, stop)
     if end - begin > MAX_CHARS:
-        cut = max(begin, place - _LEAD_CHARS)
+        cut = max(begin, at - _LEAD_CHARS)
         shown = ("…" if cut > begin else "") + text[cut : cut + MAX_CHARS] + ("…" if cut + MAX_CHARS < end else "")
     else:
         for _ in range(_MAX_LINES - 1):

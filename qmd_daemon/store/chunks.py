@@ -111,6 +111,17 @@ def ids_in(connection: sqlite3.Connection, collections: Sequence[str]) -> list[i
     return sorted(found)
 
 
+def ids_of(connection: sqlite3.Connection, wanted: Sequence[int]) -> list[int]:
+    """The chunks of the active space with a vector whose content one of these documents has, in ascending order."""
+    rows = connection.execute(
+        "SELECT DISTINCT vectors.chunk FROM json_each(?) AS wanted JOIN documents ON documents.id = wanted.value"
+        " JOIN chunks ON chunks.hash = documents.hash JOIN vectors ON vectors.chunk = chunks.id WHERE space = ?"
+        " ORDER BY vectors.chunk",
+        (numbers(wanted), meta.get(connection, _ACTIVE, "0")),
+    )
+    return [row[0] for row in rows]
+
+
 def count(connection: sqlite3.Connection) -> int:
     """How many chunks the active space has."""
     query = "SELECT count(*) FROM chunks WHERE space = ?"

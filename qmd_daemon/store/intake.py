@@ -14,7 +14,10 @@ UPDATED = "updated_at"
 
 
 class File(NamedTuple):
-    """A document as it was read. `hash` is the sha256 of `text`; `inode` 0 means: read it again next time."""
+    """A document as it was read. `hash` is the sha256 of `text`; `inode` 0 means: read it again next time.
+
+    `metadata` are keys and values of its front matter.
+    """
 
     collection: str
     path: str
@@ -24,6 +27,7 @@ class File(NamedTuple):
     size: int
     mtime_ns: int
     inode: int
+    metadata: tuple[tuple[str, str], ...] = ()
 
 
 class Known(NamedTuple):
@@ -50,6 +54,9 @@ def put(connection: sqlite3.Connection, file: File) -> str:
     ).fetchone()
     same = row is not None and row[1:] == (file.hash, file.title)
     connection.execute("INSERT OR IGNORE INTO contents VALUES (?, ?)", (file.hash, file.text))
+    connection.executemany(
+        "INSERT OR IGNORE INTO metadata VALUES (?, ?, ?)", [(file.hash, *pair) for pair in file.metadata]
+    )
     stored = connection.execute(
         "INSERT INTO documents (collection, path, title, hash, size, mtime_ns, inode, indexed_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (collection, path) DO UPDATE SET title = excluded.title,"

@@ -130,10 +130,23 @@ class LexicalReader:
     def count(self) -> int:
         return self._searcher.num_docs
 
-    def search(self, query: LexicalQuery, limit: int, collections: Sequence[str] = ()) -> list[tuple[int, float]]:
+    def frequency(self, word: str) -> float:
+        """The share of the documents that have a word, in its exact or its loose reading."""
+        return self._searcher.doc_freq("body_loose", word) / max(1, self.count()) or (
+            self._searcher.doc_freq("body", word) / max(1, self.count())
+        )
+
+    def search(
+        self,
+        query: LexicalQuery,
+        limit: int,
+        collections: Sequence[str] = (),
+        allowed: Sequence[int] | None = None,
+    ) -> list[tuple[int, float]]:
         """The best documents as (id, score), best first; scores lie between 0 and 1.
 
         A document need not have every word: those that miss some come later, unless one is in quotes or negated.
+        Only those in `collections` are found (all, if none is named), and only `allowed` ones if that is given.
         """
         asked = [clause for clause in query.clauses if not clause.negated]
         wanted = [group for clause in asked for group in self._groups(clause) if group]
@@ -141,7 +154,7 @@ class LexicalReader:
             return []
         bonus = [(Occur.Should, one) for clause in asked for one in self._together(clause)]
         bonus += [(Occur.Should, one) for one in self._neighbours(asked)]
-        conditions = self._conditions(query, collections)
+        conditions = self._conditions(query, collections, allowed)
         first: list[tuple[float, tantivy.DocAddress]] = []
         if not query.question and 1 < len(wanted) <= ALL_FIRST_MAX:
             all_of = [(Occur.Must, _any(group)) for group in wanted]
@@ -169,10 +182,15 @@ class LexicalReader:
         ids = self._searcher.fast_field_values("id", [address for _, address in hits]) if hits else []
         return [(int(number or 0), score / (score + SATURATION)) for number, (score, _) in zip(ids, hits, strict=True)]
 
-    def _conditions(self, query: LexicalQuery, collections: Sequence[str]) -> list[tuple[Occur, Query]]:
+    def _conditions(
+        self, query: LexicalQuery, collections: Sequence[str], allowed: Sequence[int] | None
+    ) -> list[tuple[Occur, Query]]:
         """What a document must have, or must not, without a part in its score."""
         found: list[tuple[Occur, Query]] = []
-        if collections:
+        if allowed is not None:
+            chosen = Query.term_set_query(self._schema, "id", list(allowed))
+            found.append((Occur.Must, Query.const_score_query(chosen, 0.0)))
+        elif collections:
             chosen = Query.term_set_query(self._schema, "collection", list(collections))
             found.append((Occur.Must, Query.const_score_query(chosen, 0.0)))
         for clause in query.clauses:

@@ -56,6 +56,16 @@ STEPS: tuple[str, ...] = (
         item INTEGER NOT NULL, removed INTEGER NOT NULL
     );
     """,
+    """
+    -- What the front matter of a content says, folded; a list has a row for each item.
+    CREATE TABLE metadata (
+        hash TEXT NOT NULL REFERENCES contents(hash) ON DELETE CASCADE, key TEXT NOT NULL, value TEXT NOT NULL,
+        PRIMARY KEY (hash, key, value)
+    ) WITHOUT ROWID;
+    CREATE INDEX metadata_by_key ON metadata(key, value);
+    -- Files that may have some are read again at the next update.
+    UPDATE documents SET inode = 0 WHERE hash IN (SELECT hash FROM contents WHERE substr(text, 1, 3) = '---');
+    """,
 )
 
 

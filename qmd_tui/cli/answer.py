@@ -74,7 +74,8 @@ def _for_people(hits: list[dict[str, Any]], args: argparse.Namespace) -> None:
         from qmd_tui.output.style import style_of
 
         streams.result(output.text(hits, style_of(sys.stdout)))
-    elif args.min_score is None:
+    elif args.min_score is None and getattr(args, "min_relevance", None) is None:
         streams.heading("No results found.")
     else:
-        streams.heading("No results found above minimum score threshold.")
+        least = "score" if args.min_score is not None else "relevance"
+        streams.heading(f"No results found above minimum {least} threshold.")

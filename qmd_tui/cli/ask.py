@@ -21,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         flags.add_answer_arguments(parser)
     else:
         flags.add_search_arguments(parser)
+        flags.add_meaning(parser)
+        flags.add_stages(parser)
 
 
 def run(args: argparse.Namespace, paths: Paths) -> int:
@@ -54,7 +56,14 @@ def _request(args: argparse.Namespace) -> SearchRequest:
         min_score=args.min_score,
         explain=args.explain,
         index=args.index,
+        intent=args.intent,
+        min_relevance=args.min_relevance,
+        expand=args.expand,
+        rerank=args.rerank,
+        candidates=args.candidates,
+        budget_ms=args.budget,
         stream=args.format == "jsonl",
+        **flags.restrictions(args),
     )
 
 

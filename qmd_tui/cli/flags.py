@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ipc.errors import QmdError
 from qmd_tui.cli.parser import whole_number
@@ -21,6 +22,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     """QUERY and the flags that search, vsearch and query share."""
     parser.add_argument("query", metavar="QUERY", nargs="+", help="what to look for; several words are one query")
     add_answer_arguments(parser)
+    add_restrictions(parser)
     parser.add_argument("--explain", action="store_true", help="say why each was found")
 
 
@@ -36,6 +38,72 @@ def add_answer_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="the whole documents instead of snippets")
     parser.add_argument("--line-numbers", action="store_true", help="number the lines of snippets, in every format")
     parser.add_argument("--full-path", action="store_true", help="files by their paths, not by address and docid")
+
+
+def add_restrictions(parser: argparse.ArgumentParser) -> None:
+    """Which documents may be found, besides `-c`."""
+    parser.add_argument("--path", metavar="GLOB", action="append", default=[], help="only files like this; repeatable")
+    parser.add_argument("--type", metavar="EXT", action="append", default=[], help="only these suffixes: md,py")
+    parser.add_argument("--after", metavar="DATE", default="", help="only since: 2026-04-10, 2026-04, 2026, 7d, 2w")
+    parser.add_argument("--before", metavar="DATE", default="", help="only from before that day")
+    parser.add_argument(
+        "--where",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="only with this in the front matter; repeatable",
+    )
+
+
+def restrictions(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a SearchRequest that say which documents may be found."""
+    return {
+        "paths": args.path,
+        "types": args.type,
+        "after": args.after,
+        "before": args.before,
+        "where": args.where,
+    }
+
+
+def add_stages(parser: argparse.ArgumentParser) -> None:
+    """What a `query` does beyond words and vectors, and how long it may take."""
+    parser.add_argument("--budget", metavar="TIME", type=milliseconds, help="leave out what takes longer: 300ms, 1s")
+    parser.add_argument(
+        "--no-rerank", dest="rerank", action="store_false", default=None, help="do not judge the best hits"
+    )
+    parser.add_argument(
+        "--no-expand", dest="expand", action="store_false", default=None, help="do not reword the query"
+    )
+    parser.add_argument(
+        "-C",
+        "--candidate-limit",
+        dest="candidates",
+        metavar="N",
+        type=whole_number,
+        default=40,
+        help="hits judged (40)",
+    )
+
+
+def add_meaning(parser: argparse.ArgumentParser) -> None:
+    """What a model is told, and what it says of the hits."""
+    parser.add_argument("--intent", metavar="TEXT", default="", help="what you are after, to tell meanings apart")
+    parser.add_argument(
+        "--min-relevance", metavar="P", type=float, help="leave out what is less likely to answer (0 to 1)"
+    )
+
+
+def milliseconds(text: str) -> int:
+    """`300ms`, `300` or `1.5s`. For argparse."""
+    number, unit = (text[:-2], 1) if text.endswith("ms") else (text[:-1], 1000) if text.endswith("s") else (text, 1)
+    try:
+        found = round(float(number) * unit)
+    except (ValueError, OverflowError):
+        found = 0
+    if found < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 300ms or 1.5s")
+    return found
 
 
 def add_format(parser: argparse.ArgumentParser, names: tuple[str, ...]) -> None:

@@ -22,6 +22,7 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
         collections=args.collection,
         min_score=args.min_score,
         explain=args.explain,
+        restrict=flags.restrictions(args),
         index=args.index,
     )
     return answer.show(reply, args, paths)

@@ -72,6 +72,11 @@ def _marked(content: str, start: int, matches: Iterable[Sequence[int]], style: S
 def _explain(explain: dict[str, Any], style: Style) -> Iterator[str]:
     for part in explain.get("contributions", ()):
         where = f"{part['list']} rank {part['rank']}, score {part['score']:.3f}, RRF {part['rrf']:.4f}"
+        if share := part.get("share"):
+            where += f", gives {share:.3f}"
         yield style.dim(f"  explain: {safe.line(where)}")
+    if explain.get("rerank") is not None:
+        fused, rerank, trust = explain["fused"], explain["rerank"], explain["trust"]
+        yield style.dim(f"  explain: {trust:.2f} of fused {fused:.3f}, {1 - trust:.2f} of reranked {rerank:.3f}")
     if terms := explain.get("matched_terms"):
         yield style.dim(f"  explain: matched {safe.line(' '.join(terms))}")

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qmd_daemon.search.costs import Budget, Costs
+
+
+def test_what_never_ran_is_tried_while_anything_is_left() -> None:
+    assert Costs().expected_ms("vector") is None
+    assert Budget(100, Costs()).fits("vector")
+
+
+def test_a_stage_that_usually_takes_longer_does_not_fit() -> None:
+    costs = Costs()
+    for _ in range(5):
+        costs.note("rerank", 50.0, units=10)
+    assert not Budget(100, costs).fits("rerank", units=40)
+    assert Budget(100, costs).fits("rerank", units=5)
+    assert Budget(None, costs).fits("rerank", units=10_000)
+
+
+def test_time_is_kept_for_what_must_still_come() -> None:
+    costs = Costs()
+    costs.note("show", 90.0)
+    costs.note("show", 90.0)
+    budget = Budget(100, costs)
+    budget.reserve("show", 1)
+    assert budget.left_ms() < 10.1
+
+
+def test_without_a_limit_nothing_times_out() -> None:
+    assert Budget(None, Costs()).timeout_s() is None
+
+
+@given(st.lists(st.floats(1, 1000), min_size=1, max_size=50))
+def test_an_estimate_lies_above_the_mean_and_below_four_times_the_most(values: list[float]) -> None:
+    costs = Costs()
+    for value in values:
+        costs.note("x", value)
+    expected = costs.expected_ms("x")
+    assert expected is not None
+    assert min(values) <= expected <= 4 * max(values)
+
+
+def test_it_follows_a_machine_that_becomes_slower() -> None:
+    costs = Costs()
+    for value in [1.0] * 50 + [10.0] * 20:
+        costs.note("x", value)
+    assert costs.expected_ms("x") == pytest.approx(10, rel=0.6)

@@ -1,0 +1,292 @@
+"""Whole searches over a real index, with models whose answers the test knows."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ipc.errors import QmdError
+from ipc.paths import Paths
+from ipc.protocol import EngineStatus, Query, Search, SearchReply, VSearch
+from qmd_daemon.engine.model import ModelInfo, Priority
+from qmd_daemon.ingest.front_matter import metadata
+from qmd_daemon.search.pipeline import Searcher
+from qmd_daemon.search.wording import Line
+from qmd_daemon.store import chunks, intake
+from qmd_daemon.store.chunks import Span
+from qmd_daemon.store.index import Index, Indexes
+from tests.unit.qmd_daemon.store.library import add_collection, digest
+
+DIMENSION = 64
+TEXTS = {
+    ("notes", "batches.md"): "---\ntags: gpu\n---\n# Batches\n\nBatches are cut by tokens, sorted by length.",
+    (
+        "notes",
+        "memory.md",
+    ): "---\ntags: [gpu, memory]\n---\n# Memory\n\nThe video memory of the card is kept under a ceiling.",
+    ("notes", "watch.md"): "# Watching\n\nThe watcher feeds the index when files change.",
+    ("notes", "显存.md"): "# 显存\n\n显存监控与上限。",
+    ("code", "batcher.py"): "class Batcher:\n    max_tokens = 100\n",
+    ("code", "index.py"): "def index(files):\n    return files\n",
+}
+
+
+def embed(text: str) -> NDArray[np.float32]:
+    """The words of a text, each in a place of its own."""
+    vector = np.full(DIMENSION, 0.01, np.float32)
+    for word in re.findall(r"\w+", text.lower()):
+        vector[int(digest(word)[:8], 16) % DIMENSION] += 1
+    return vector / np.linalg.norm(vector)
+
+
+class Engine:
+    """Embeds at once, unless it is told to be slow."""
+
+    def __init__(self) -> None:
+        self.info: ModelInfo | None = ModelInfo("all-MiniLM-L6-v2", "m1", DIMENSION, 256, None, ("en",))
+        self.delay_s = 0.0
+        self.asked: list[list[str]] = []
+        self.cancelled = 0
+        self.busy = asyncio.Event()
+
+    def model(self) -> ModelInfo | None:
+        return self.info
+
+    def status(self) -> EngineStatus:
+        return EngineStatus(state="no_model", engine="test", reason="No model.", hint="Get one.")
+
+    async def embed(self, texts: Sequence[str], **_: Any) -> NDArray[np.float32]:
+        self.asked.append(list(texts))
+        self.busy.set()
+        try:
+            await asyncio.sleep(self.delay_s)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return np.stack([embed(text) for text in texts])
+
+
+class Score(NamedTuple):
+    probability: float
+
+
+class Judge:
+    """Likes what has a word."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self.read: list[str] = []
+        self.error: QmdError | None = None
+
+    def name(self) -> str:
+        return "judge"
+
+    async def rerank(
+        self, query: str, documents: Sequence[str], *, priority: Priority, deadline_s: float | None
+    ) -> Sequence[Score]:
+        if self.error:
+            raise self.error
+        self.read += documents
+        return [Score(0.95 if self.word in document else 0.05) for document in documents]
+
+
+class Rewriter:
+    def __init__(self, *lines: tuple[str, str]) -> None:
+        self.lines = [Line(*line) for line in lines]
+        self.asked: list[str] = []
+
+    def name(self) -> str:
+        return "rewriter"
+
+    async def expand(self, query: str, *, priority: Priority, deadline_s: float | None) -> Sequence[Line]:
+        self.asked.append(query)
+        return self.lines
+
+
+class Bench:
+    """An index with TEXTS, and what searches it."""
+
+    def __init__(self, indexes: Indexes) -> None:
+        self.indexes = indexes
+        self.engine = Engine()
+
+    def searcher(self, judge: Judge | None = None, rewriter: Rewriter | None = None) -> Searcher:
+        return Searcher(self.indexes, self.engine, judge, rewriter)  # type: ignore[arg-type]
+
+
+async def fill(index: Index) -> None:
+    def write(connection: Any) -> None:
+        for name in ("notes", "code"):
+            add_collection(connection, name)
+        space = chunks.activate(connection, "m1+cut", "all-MiniLM-L6-v2", DIMENSION)
+        for (collection, path), text in TEXTS.items():
+            title = path.partition(".")[0]
+            intake.put(
+                connection,
+                intake.File(collection, path, title, digest(text), text, len(text), 1, 1, metadata(text)),
+            )
+            vector = embed(text).astype("<f2").tobytes()
+            chunks.put(connection, space.id, digest(text), [Span(0, len(text), 1)], [vector])
+
+    await index.database.write(write)
+    await index.catch_up()
+
+
+@pytest.fixture
+async def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> AsyncIterator[Bench]:
+    indexes = Indexes(Paths.from_environment({"QMD_HOME": str(tmp_path), "HOME": str(tmp_path)}), lambda *_: None)
+    await fill(await indexes.get("index"))
+    yield Bench(indexes)
+    await indexes.close()
+
+
+def paths(reply: SearchReply) -> list[str]:
+    return [hit.path for hit in reply.results]
+
+
+def ran(reply: SearchReply) -> dict[str, str]:
+    """The stages: `ran`, or why not."""
+    return {stage.name: "ran" if stage.ran else stage.reason for stage in reply.stages}
+
+
+class TestStages:
+    async def test_a_query_without_other_models_fuses_words_and_vectors(self, bench: Bench) -> None:
+        reply = await bench.searcher().search(Query(query="how are batches cut", explain=True))
+        assert paths(reply)[0] == "batches.md"
+        assert reply.stage == "fused"
+        assert ran(reply) == {
+            "lexical": "ran", "vector": "ran", "fusion": "ran", "expand": "no model", "rerank": "no model",
+        }  # fmt: skip
+        first = reply.results[0]
+        assert first.explain is not None
+        assert first.score == pytest.approx(sum(part.share for part in first.explain.contributions), abs=1e-4)
+
+    async def test_every_stage_is_sent_as_it_is_done(self, bench: Bench) -> None:
+        earlier: list[SearchReply] = []
+
+        async def emit(reply: SearchReply) -> None:
+            earlier.append(reply)
+
+        last = await bench.searcher(Judge("video")).search(Query(query="memory batches", stream=True), emit)
+        assert [reply.stage for reply in (*earlier, last)] == ["lexical", "fused", "reranked"]
+        assert [reply.done for reply in (*earlier, last)] == [False, False, True]
+
+    async def test_the_reranker_moves_up_what_answers_and_its_word_is_the_relevance(self, bench: Bench) -> None:
+        reply = await bench.searcher(Judge("video")).search(Query(query="cut batches of memory", explain=True))
+        assert paths(reply)[0] == "memory.md"
+        first = reply.results[0]
+        assert first.relevance == 0.95
+        assert first.explain is not None
+        assert first.explain.rerank == 0.95
+
+    async def test_a_query_that_names_something_is_not_reranked(self, bench: Bench) -> None:
+        judge = Judge("video")
+        reply = await bench.searcher(judge).search(Query(query="max_tokens"))
+        assert (ran(reply)["rerank"], judge.read) == ("the query names something", [])
+        assert paths(reply)[0] == "batcher.py"
+
+    async def test_stages_can_be_declined(self, bench: Bench) -> None:
+        judge, rewriter = Judge("video"), Rewriter(("lex", "batches video"))
+        reply = await bench.searcher(judge, rewriter).search(
+            Query(query="batches of memory", rerank=False, expand=False)
+        )
+        assert (judge.read, rewriter.asked, reply.stage) == ([], [], "fused")
+        assert not {"rerank", "expand"} & set(ran(reply))
+
+    async def test_only_the_candidates_are_judged(self, bench: Bench) -> None:
+        judge = Judge("video")
+        await bench.searcher(judge).search(Query(query="the index of batches and memory", candidates=2, top_k=1))
+        assert len(judge.read) == 2
+
+    async def test_a_reranker_that_fails_costs_its_stage_only(self, bench: Bench) -> None:
+        judge = Judge("video")
+        judge.error = QmdError("unavailable", "The worker died.", "Try again.")
+        reply = await bench.searcher(judge).search(Query(query="batches of memory"))
+        assert (reply.stage, ran(reply)["rerank"]) == ("fused", "The worker died.")
+        assert any("worker died" in note for note in reply.notes)
+
+    async def test_another_wording_finds_what_the_query_does_not_say(self, bench: Bench) -> None:
+        rewriter = Rewriter(("lex", "watcher batches"), ("vec", "batches when files change"))
+        reply = await bench.searcher(rewriter=rewriter).search(Query(query="batches", expand=True, explain=True))
+        assert "watch.md" in paths(reply)
+        assert ran(reply)["expand"] == "ran"
+        assert rewriter.asked == ["batches"]
+
+    async def test_a_clear_hit_is_not_reworded(self, bench: Bench) -> None:
+        rewriter = Rewriter(("lex", "watcher"))
+        reply = await bench.searcher(rewriter=rewriter).search(Query(query="watcher feeds"))
+        assert ran(reply)["expand"] == "the words found it"
+
+    async def test_a_language_that_the_model_does_not_know_is_answered_by_words(self, bench: Bench) -> None:
+        reply = await bench.searcher().search(Query(query="显存监控"))
+        assert paths(reply) == ["显存.md"]
+        assert (reply.stage, ran(reply)["vector"]) == ("lexical", "all-MiniLM-L6-v2 does not know this language")
+
+    async def test_without_a_model_words_answer_and_the_person_is_told(self, bench: Bench) -> None:
+        bench.engine.info = None
+        reply = await bench.searcher().search(Query(query="batches"))
+        assert reply.stage == "lexical"
+        assert any("Get one." in note for note in reply.notes)
+
+
+class TestBudget:
+    async def test_what_takes_too_long_is_left_out_named_and_not_tried_again(self, bench: Bench) -> None:
+        bench.engine.delay_s = 30.0
+        searcher = bench.searcher()
+        first = await searcher.search(Query(query="batches", budget_ms=150))
+        assert (first.stage, ran(first)["vector"]) == ("lexical", "over the budget of 150 ms")
+        assert any("over the budget" in note for note in first.notes)
+        second = await searcher.search(Query(query="memory", budget_ms=100))
+        assert ran(second)["vector"] == "over the budget of 100 ms"
+        assert len(bench.engine.asked) == 1
+
+    async def test_a_cancelled_search_stops_its_stages(self, bench: Bench) -> None:
+        bench.engine.delay_s = 30.0
+        async with asyncio.timeout(5):
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(bench.searcher().search(Query(query="batches")))
+                await bench.engine.busy.wait()
+                task.cancel()
+        assert bench.engine.cancelled == 1
+
+
+class TestFilters:
+    @pytest.mark.parametrize("kind", [Search, VSearch, Query])
+    async def test_every_search_keeps_to_them(self, bench: Bench, kind: type[Search]) -> None:
+        async def found(**asked: Any) -> set[str]:
+            return set(paths(await bench.searcher().search(kind(query="batches memory index files", **asked))))
+
+        assert await found(where=["tags=gpu"]) == {"batches.md", "memory.md"}
+        assert await found(types=["py"]) <= {"batcher.py", "index.py"}
+        assert await found(paths=["mem*"]) == {"memory.md"}
+        assert await found(collections=["code"]) <= {"batcher.py", "index.py"}
+        assert await found(after="2000") == set()
+
+    async def test_a_filter_that_makes_no_sense_is_refused(self, bench: Bench) -> None:
+        with pytest.raises(QmdError, match="no date"):
+            await bench.searcher().search(Search(query="x", after="soon"))
+
+
+class TestRelevance:
+    async def test_hits_say_how_likely_they_answer(self, bench: Bench) -> None:
+        for kind in (Query, VSearch):
+            reply = await bench.searcher().search(kind(query="batches are cut by tokens sorted by length"))
+            relevances = [hit.relevance for hit in reply.results]
+            assert all(one is not None for one in relevances)
+            assert relevances[0] == max(one for one in relevances if one is not None)
+
+    async def test_nothing_relevant_is_said_and_can_be_left_out(self, bench: Bench) -> None:
+        reply = await bench.searcher().search(Query(query="zeppelin submarine files"))
+        assert "Nothing here seems relevant." in reply.notes
+        assert not (await bench.searcher().search(Query(query="zeppelin submarine files", min_relevance=0.5))).results
+
+    async def test_where_no_model_says_so_the_person_is_told(self, bench: Bench) -> None:
+        reply = await bench.searcher().search(Search(query="batches", min_relevance=0.9))
+        assert paths(reply) == ["batches.md"]
+        assert any("no model here says how relevant" in note for note in reply.notes)
