@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cleanup": ("update", "take away what nobody needs any more, and give its room back"),
     "init": ("init", "make an index of this directory's own"),
     "trust": ("trust", "allow what a project's index.yml asks for"),
+    "bench": ("bench", "measure the searches: a fixture, judgments, or your own documents"),
     "skill": ("skill", "teach an agent to use qmd"),
     "pull": ("pull", "fetch models: of a profile, or by name"),
     "models": ("models", "list, remove, export, import and plan models"),
