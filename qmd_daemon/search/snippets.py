@@ -1,7 +1,7 @@
 """The place in a document that answers: its line, its text, and what to highlight in it.
 
-A ten-megabyte log must not cost more than a page. So the text is not segmented: a regular expression finds where the
-query's words may be, lines are ranked by that, and only the best few are segmented to see whether they really are.
+A ten-megabyte log must not cost more than a page. So the text is not segmented: it is searched for what the query's
+words begin with, lines are ranked by that, and only the best few are segmented to see whether they really are.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from qmd_daemon.store import segment, variants
@@ -17,14 +17,13 @@ from qmd_daemon.store.lexical import LexicalQuery
 
 MAX_CHARS = 300
 _MAX_LINES = 3
-# Places looked at in one document, and those among them that are segmented.
-_PLACES = 2000
+# Places of one word looked at in one document, and those among all that are segmented.
+_PLACES = 500
 _PLACES_TRIED = 8
 # Where the expression finds nothing (accents, ligatures), so much of the text is segmented after all.
 _SEGMENTED_CHARS = 100_000
 _LEAD_CHARS = 60
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
-_ANY_WIDE = re.compile("[\uff01-\uff5e\u3000]")
 
 
 class Snippet(NamedTuple):
@@ -37,11 +36,15 @@ class Snippet(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """The words of a query, as a document's tokens are compared with them."""
+    """The words of a query, as a document's tokens are compared with them.
+
+    `needles` are what they begin with, folded; `pattern` finds those that are spelled in several ways.
+    """
 
     exact: frozenset[str]
     loose: frozenset[str]
     prefixes: tuple[str, ...]
+    needles: tuple[str, ...]
     pattern: re.Pattern[str] | None
 
 
@@ -59,17 +62,21 @@ def wanted(queries: Iterable[LexicalQuery]) -> Wanted:
             exact.update(segment.words(token))
             if not segment.is_cjk(token):
                 loose.update(segment.loose_words(token))
-    beginnings = {_beginning(word) for word in exact | loose} | set(prefixes)
-    alternatives = "|".join(_spelled(word) for word in sorted(beginnings, key=len, reverse=True) if word)
-    pattern = re.compile(alternatives, re.IGNORECASE) if alternatives else None
-    return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), pattern)
+    beginnings = sorted({_beginning(word) for word in exact | loose} | set(prefixes) - {""}, key=len, reverse=True)
+    spelled = {word: _spelled(word) for word in beginnings}
+    needles = tuple(word for word, form in spelled.items() if form is None)
+    alternatives = "|".join(form for form in spelled.values() if form)
+    pattern = re.compile(alternatives) if alternatives else None
+    return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), needles, pattern)
 
 
-def _spelled(word: str) -> str:
-    """An expression for a folded word in all its spellings: `门` also finds `門`."""
+def _spelled(word: str) -> str | None:
+    """An expression for a folded word in all its spellings: `门` also finds `門`. None when it has only one."""
     if word.isascii():
-        return re.escape(word)
+        return None
     forms = [variants.spellings(character) for character in word]
+    if len("".join(forms)) == len(word):
+        return None
     return "".join(f"[{form}]" if len(form) > 1 else re.escape(form) for form in forms)
 
 
@@ -102,19 +109,17 @@ def _beginning(word: str) -> str:
 
 def _place(text: str, asked: Wanted, start: int, stop: int) -> int | None:
     """Where the first word of the best line is; of a long line, of its best part."""
-    if asked.pattern is None:
-        return None
-    searched = text.translate(_WIDE) if not text.isascii() and _ANY_WIDE.search(text, start, stop) else text
+    found = _occurrences(text, asked, start, stop)
+    if not found and not text.isascii():
+        found = _occurrences(text.translate(_WIDE), asked, start, stop)
     parts: dict[int, set[str]] = {}
     common: dict[str, int] = {}
     first, end = start, -1
-    for match in itertools.islice(asked.pattern.finditer(searched, start, stop), _PLACES):
-        at = match.start()
+    for at, word in sorted(found.items()):
         if at > start and text[at - 1].islower() and not text[at].isupper():
             continue  # `rate` begins a word or a part of `frameRate`; it is not in `generate`
         if at > end:
             first, end = at, min(_line_end(text, at, stop), at + MAX_CHARS)
-        word = match[0].lower() if match[0].isascii() else segment.fold(match[0])
         parts.setdefault(first, set()).add(word)
         common[word] = common.get(word, 0) + 1
     if not parts:
@@ -126,6 +131,28 @@ def _place(text: str, asked: Wanted, start: int, stop: int) -> int | None:
         if _matches(text[at : min(_line_end(text, at, stop), at + MAX_CHARS)], asked):
             return at
     return None
+
+
+def _occurrences(text: str, asked: Wanted, start: int, stop: int) -> dict[int, str]:
+    """Where the words may begin, and which: of several at one place, the longest."""
+    lower = text.lower()
+    if len(lower) != len(text):  # a few letters become two: then what is written as the query has it is found
+        lower = text
+    found: dict[int, str] = {}
+    for needle in asked.needles:
+        for at in itertools.islice(_each(lower, needle, start, stop), _PLACES):
+            found.setdefault(at, needle)
+    if asked.pattern is not None:
+        for match in itertools.islice(asked.pattern.finditer(text, start, stop), _PLACES):
+            found.setdefault(match.start(), segment.fold(match[0]))
+    return found
+
+
+def _each(text: str, needle: str, start: int, stop: int) -> Iterator[int]:
+    at = text.find(needle, start, stop)
+    while at >= 0:
+        yield at
+        at = text.find(needle, at + len(needle), stop)
 
 
 def _segmented(text: str, asked: Wanted, start: int, stop: int) -> int | None:
