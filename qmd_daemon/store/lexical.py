@@ -37,7 +37,7 @@ _PREFIX_TERMS = 200
 # A word that no document has is read as the beginning of one, or as one with a typing error, from so many letters on.
 _PREFIX_LETTERS = 3
 _TYPO_LETTERS = 5
-_TYPO_WEIGHT = 2.0
+_SURE_LETTERS = 2
 _HEAP_BYTES = 64_000_000
 
 
@@ -223,10 +223,10 @@ class LexicalReader:
         begun = self._beginning_with(word)
         if begun or len(word) < _TYPO_LETTERS or not word.isalpha():
             return begun
-        return [
-            Query.boost_query(Query.fuzzy_term_query(self._schema, field, word), _TYPO_WEIGHT * WEIGHTS[field])
-            for field in _EXACT
-        ]
+        # Tantivy's own search for near words takes 20 ms in a dictionary of 60,000; this, which trusts the first two
+        # letters, about 1.
+        near = self._searcher.terms_with_prefix("body", word[:_SURE_LETTERS])
+        return [one for other, _ in near if _one_letter_apart(word, other) for one in self._term(_EXACT, other)]
 
     def _together(self, clause: Clause) -> list[Query]:
         """`2026.4.10`, `multi-agent`, `关键词`: what is written as one ranks higher where it stands as one."""
@@ -286,6 +286,22 @@ def _schema() -> tantivy.Schema:
     for name in WEIGHTS:
         builder.add_text_field(name, tokenizer_name="whitespace", index_option="position")
     return builder.build()
+
+
+def _one_letter_apart(one: str, other: str) -> bool:
+    """Whether a letter more, a letter less, another letter or two exchanged ones make them the same."""
+    if abs(len(one) - len(other)) > 1:
+        return False
+    at = next(
+        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+    rest, others = one[at:], other[at:]
+    return (
+        rest[1:] == others[1:]
+        or rest[1:] == others
+        or rest == others[1:]
+        or (rest[:2] == others[1::-1] and rest[2:] == others[2:])
+    )
 
 
 def _words(text: str) -> list[str]:

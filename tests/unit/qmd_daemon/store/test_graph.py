@@ -76,6 +76,7 @@ def test_a_filter_is_exact_however_narrow(
 ) -> None:
     connection, filled_graph = filled
     monkeypatch.setattr(graph, "EXACT_MAX", exact_max)
+    monkeypatch.setattr(graph, "SCAN_MAX", exact_max)
     every = chunks.ids_in(connection, ["c1"])
     for allowed in (every, every[::10], every[:1], [5000, 6000], []):
         found = filled_graph.search(vector(9), 8, np.array(allowed, np.int64))
@@ -86,7 +87,7 @@ def test_with_a_graph_in_place_of_comparing_it_finds_nearly_all(
     filled: tuple[sqlite3.Connection, Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection, filled_graph = filled
-    monkeypatch.setattr(graph, "EXACT_MAX", 10)
+    monkeypatch.setattr(graph, "SCAN_MAX", 10)
     hits = 0
     for seed in range(8000, 8020):
         found = {chunk for chunk, _ in filled_graph.search(vector(seed), 10, None)}

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qmd_daemon.search import syntax
-from qmd_daemon.store.lexical import LexicalReader, LexicalWriter
+from qmd_daemon.store.lexical import LexicalReader, LexicalWriter, _one_letter_apart
 
 # Each case below says which of these come first; a text is named by its first word or words.
 TEXTS = {
@@ -144,3 +144,26 @@ def test_no_collection_starves_another(tmp_path: Path) -> None:
     reader = LexicalReader(str(tmp_path))
     assert [number for number, _ in reader.search(syntax.terms("agent"), 5, ["small"])] == [1000]
     assert 1000 in [number for number, _ in reader.search(syntax.terms("agent"), 501, ["small", "large"])]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "near"),
+    [
+        ("learning", "lerning", True),
+        ("lerning", "learning", True),
+        ("learning", "laerning", True),
+        ("learning", "leatning", True),
+        ("learning", "learnings", True),
+        ("learning", "learning", True),
+        ("learning", "lerninng", False),
+        ("learning", "leaning", True),
+        ("learning", "warning", False),
+    ],
+)
+def test_one_letter_apart(one: str, other: str, near: bool) -> None:
+    assert _one_letter_apart(one, other) is near
+
+
+@given(st.text("abc", max_size=6), st.text("abc", max_size=6))
+def test_one_letter_apart_is_mutual(one: str, other: str) -> None:
+    assert _one_letter_apart(one, other) == _one_letter_apart(other, one)
