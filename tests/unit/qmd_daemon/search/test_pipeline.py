@@ -124,7 +124,8 @@ async def fill(index: Index) -> None:
     def write(connection: Any) -> None:
         for name in ("notes", "code"):
             add_collection(connection, name)
-        space = chunks.activate(connection, "m1+cut", "all-MiniLM-L6-v2", DIMENSION)
+        space = chunks.prepare(connection, "m1+cut", "all-MiniLM-L6-v2", DIMENSION)
+        chunks.activate(connection, space.id)
         for (collection, path), text in TEXTS.items():
             title = path.partition(".")[0]
             intake.put(
