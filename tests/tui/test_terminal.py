@@ -147,13 +147,14 @@ def test_a_session(terminal: Terminal, indexed: Paths, wait_until: Any) -> None:
 
     for size in (SMALL, WIDE):
         terminal.resize(size)
-        # A frame of the old size may still be on its way to the screen; help and back draws two new ones.
+        # What was drawn for the old size is on its way before it, and covered by it.
+        sees(lambda screen: "● ready" in screen.splitlines()[-1], "the status bar in the last line")
+        shows("显存监控", " results", "notes/gpu.md")
         terminal.type(F1)
         shows("─ Keys ─", "Previous result")
         terminal.type(F1)
         sees(lambda screen: "─ Keys ─" not in screen, "the end of the help")
         shows("显存监控", " results", "notes/gpu.md")
-        sees(lambda screen: "● ready" in screen.splitlines()[-1], "the status bar in the last line")
 
     # The daemon dies: it says so, starts it again, and the question is still there.
     killed = pid_of(indexed)
