@@ -54,10 +54,15 @@ class Terminal:
         self._child.send(keys.encode())
 
     def resize(self, size: tuple[int, int]) -> None:
-        """An empty screen of another size: what stands on it was drawn for that size."""
+        """As terminals do with the alternate screen: what does not fit is cut off at the right and below.
+
+        pyte on its own drops lines from the top.
+        """
         columns, rows = size
-        self._screen = pyte.Screen(columns, rows)
-        self._stream = pyte.ByteStream(self._screen)
+        for row in [row for row in self._screen.buffer if row >= rows]:
+            del self._screen.buffer[row]
+        self._screen.lines = min(self._screen.lines, rows)
+        self._screen.resize(rows, columns)
         self._child.setwinsize(rows, columns)
 
     def text(self) -> str:
@@ -147,7 +152,6 @@ def test_a_session(terminal: Terminal, indexed: Paths, wait_until: Any) -> None:
 
     for size in (SMALL, WIDE):
         terminal.resize(size)
-        # What was drawn for the old size is on its way before it, and covered by it.
         sees(lambda screen: "● ready" in screen.splitlines()[-1], "the status bar in the last line")
         shows("显存监控", " results", "notes/gpu.md")
         terminal.type(F1)
