@@ -41,6 +41,7 @@ class Roster:
         self._clock = clock
         self._fake = config.kind == "fake"
         self.chosen: dict[Role, Entry] = {}
+        self.reranks_unasked = True  # whether a search that says nothing of it is worth the reranker's time
         self._infos: dict[Role, ModelInfo] = dict(fake.INFOS) if self._fake else {}
         self.residents: dict[Role, frames.Resident] = {}
         self.used_bytes = 0
@@ -52,6 +53,7 @@ class Roster:
         choice = profiles.choose(self._config, self._models, own=self._own, machine=_machine(self._config))
         chosen = {"embedding": choice.embedding, "reranker": choice.reranker, "expansion": choice.expansion}
         self.chosen = {role: entry for role in ROLES if (entry := chosen[role])}
+        self.reranks_unasked = choice.rerank
         if not self._fake:
             self._infos.clear()
 

@@ -89,6 +89,11 @@ class Engine:
         return self._roster.statuses()
 
     @property
+    def reranks_unasked(self) -> bool:
+        """Whether a search is reranked that does not say so: on a CPU it takes a second."""
+        return self._roster.reranks_unasked
+
+    @property
     def used_bytes(self) -> int:
         """What the worker takes on its device."""
         return self._roster.used_bytes

@@ -36,8 +36,8 @@ class Parts(NamedTuple):
     """What searches share."""
 
     meaning: Meaning
-    judging: Judging | None
-    wording: Wording | None
+    judging: Judging
+    wording: Wording
     costs: Costs
 
 
@@ -120,9 +120,9 @@ class Asked:
         """The lists of other wordings: by words, and by vectors."""
         wording = self._parts.wording
         reason = self._why_not_reword(words)
-        if reason or wording is None:
+        if reason:
             if self._request.expand is not False and not self._parsed.typed:
-                self._course.skipped("expand", reason or _NO_MODEL, tell=bool(self._request.expand))
+                self._course.skipped("expand", reason, tell=bool(self._request.expand))
             return [], []
         query = judging.question(self._parsed, "")
         frequency = self._scope.index.lexical_reader().frequency
@@ -171,7 +171,7 @@ class Asked:
         """Why the query is searched as it is; empty when it is to be reworded."""
         if self._request.expand is False or self._parsed.typed:
             return "not asked for"
-        if self._parts.wording is None or not self._parts.wording.name():
+        if not self._parts.wording.name:
             return _NO_MODEL
         if judging.names_things(self._parsed):
             return "the query names something"
@@ -184,8 +184,11 @@ class Asked:
         judge = self._parts.judging
         if self._request.rerank is False or not fused:
             return {}
-        if judge is None or not judge.name():
+        if not judge.name:
             self._course.skipped("rerank", _NO_MODEL, tell=bool(self._request.rerank))
+            return {}
+        if self._request.rerank is None and not judge.unasked:
+            self._course.skipped("rerank", "not asked for", tell=False)
             return {}
         if not self._request.rerank and judging.names_things(self._parsed):
             self._course.skipped("rerank", "the query names something", tell=False)
@@ -196,8 +199,6 @@ class Asked:
     async def _rerank(self, fused: Sequence[Found], passages: dict[int, str]) -> list[Found] | None:
         """The blended order; as many are judged as there is time for, but not less than fill the page."""
         judge = self._parts.judging
-        if judge is None:
-            return None
         query = judging.question(self._parsed, self._intent)
         chosen = dict(passages)
         while len(chosen) > self._request.top_k and not self._course.fits(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Protocol
 
-from qmd_daemon.engine.model import Priority
+from qmd_daemon.engine.model import Priority, Score
 from qmd_daemon.search import snippets, syntax
 from qmd_daemon.search.hits import Found
 from qmd_daemon.store import documents
@@ -26,18 +26,17 @@ _NAMES_MAX = 3
 _NAME = re.compile(r"\w+_\w+|\w+(::|->|\(\)|/|\.\w)\S*|[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*|\S*\d+\.\d\S*|[A-Z]+-?\d+")
 
 
-class Score(Protocol):
-    """What a model says of one document."""
-
-    @property
-    def probability(self) -> float: ...
-
-
 class Judge(Protocol):
     """A model that judges how well documents answer a query."""
 
+    @property
     def name(self) -> str:
         """Which model; empty when there is none."""
+        ...
+
+    @property
+    def unasked(self) -> bool:
+        """Whether it is so fast that a search need not ask for it."""
         ...
 
     async def rerank(
@@ -54,8 +53,13 @@ class Judging:
         self._judge = judge
         self._known: dict[bytes, float] = {}
 
+    @property
     def name(self) -> str:
-        return self._judge.name()
+        return self._judge.name
+
+    @property
+    def unasked(self) -> bool:
+        return self._judge.unasked
 
     def unknown(self, query: str, passages: Sequence[str]) -> int:
         """How many of these would have to be computed."""
@@ -79,7 +83,7 @@ class Judging:
         return [found[key] for key in keys]
 
     def _key(self, query: str, passage: str) -> bytes:
-        text = f"{self.name()}\0{query}\0{passage}"
+        text = f"{self.name}\0{query}\0{passage}"
         return blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
 
 

@@ -12,6 +12,7 @@ from qmd_daemon.search.asked import Asked, Emit, Parts
 from qmd_daemon.search.costs import Costs
 from qmd_daemon.search.judging import Judge, Judging
 from qmd_daemon.search.meaning import Meaning
+from qmd_daemon.search.models import Expander, Reranker
 from qmd_daemon.search.scope import Scope
 from qmd_daemon.search.wording import Rewriter, Wording
 from qmd_daemon.store import documents, filters, reading
@@ -24,11 +25,12 @@ class Searcher:
     def __init__(
         self, indexes: Indexes, engine: Engine, judge: Judge | None = None, rewriter: Rewriter | None = None
     ) -> None:
+        """`judge` and `rewriter` are the engine's own, unless others are given."""
         self._indexes = indexes
         self._parts = Parts(
             meaning=Meaning(engine),
-            judging=Judging(judge) if judge else None,
-            wording=Wording(rewriter) if rewriter else None,
+            judging=Judging(judge or Reranker(engine)),
+            wording=Wording(rewriter or Expander(engine)),
             costs=Costs(),
         )
 

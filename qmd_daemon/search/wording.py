@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from qmd_daemon.engine.model import Priority
+from qmd_daemon.engine.model import Line, Priority
 from qmd_daemon.search import syntax
 from qmd_daemon.store import segment
 
@@ -22,16 +22,10 @@ _KANA = re.compile(r"[\u3040-\u30ff]")
 _HANGUL = re.compile(r"[\u1100-\u11ff\uac00-\ud7af]")
 
 
-class Line(NamedTuple):
-    """A typed line of the query language: `lex`, `vec` or `hyde`."""
-
-    kind: str
-    text: str
-
-
 class Rewriter(Protocol):
     """A model that puts a query in other words."""
 
+    @property
     def name(self) -> str:
         """Which model; empty when there is none."""
         ...
@@ -48,11 +42,12 @@ class Wording:
         self._rewriter = rewriter
         self._known: dict[tuple[str, str], list[Line]] = {}
 
+    @property
     def name(self) -> str:
-        return self._rewriter.name()
+        return self._rewriter.name
 
     def remembers(self, query: str) -> bool:
-        return (self.name(), query) in self._known
+        return (self.name, query) in self._known
 
     async def lines(
         self, query: str, frequency: Callable[[str], float], priority: Priority, deadline_s: float | None
@@ -61,7 +56,7 @@ class Wording:
 
         Raises what the model raises.
         """
-        key = self.name(), query
+        key = self.name, query
         if key in self._known:
             self._known[key] = self._known.pop(key)  # the one used last is forgotten last
         else:

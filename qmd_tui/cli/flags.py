@@ -70,10 +70,14 @@ def add_stages(parser: argparse.ArgumentParser) -> None:
     """What a `query` does beyond words and vectors, and how long it may take."""
     parser.add_argument("--budget", metavar="TIME", type=milliseconds, help="leave out what takes longer: 300ms, 1s")
     parser.add_argument(
-        "--no-rerank", dest="rerank", action="store_false", default=None, help="do not judge the best hits"
+        "--rerank",
+        action=argparse.BooleanOptionalAction,
+        help="have a model judge the best hits, or not (on a GPU it does, unless the query names something)",
     )
     parser.add_argument(
-        "--no-expand", dest="expand", action="store_false", default=None, help="do not reword the query"
+        "--expand",
+        action=argparse.BooleanOptionalAction,
+        help="have a model reword the query, or not (it does, unless the words alone find something clear)",
     )
     parser.add_argument(
         "-C",

@@ -2,34 +2,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmd_daemon.engine.model import Priority
+from qmd_daemon.engine.model import Priority, Score
 from qmd_daemon.search import judging, syntax
 from qmd_daemon.search.hits import Found
 from qmd_daemon.search.judging import Judging
 
 
-class Score(NamedTuple):
-    probability: float
-
-
 class Model:
+    name = "judge"
+    unasked = True
+
     def __init__(self) -> None:
         self.read: list[str] = []
-
-    def name(self) -> str:
-        return "judge"
 
     async def rerank(
         self, query: str, documents: Sequence[str], *, priority: Priority, deadline_s: float | None
     ) -> Sequence[Score]:
         self.read += documents
-        return [Score(1 / len(text)) for text in documents]
+        return [Score(1 / len(text), 0.0) for text in documents]
 
 
 FOUND = st.lists(st.integers(0, 99), unique=True, min_size=1, max_size=30).map(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from ipc.errors import QmdError
 from ipc.paths import Paths
 from ipc.protocol import EngineStatus, Query, Search, SearchReply, VSearch
-from qmd_daemon.engine.model import ModelInfo, Priority
+from qmd_daemon.engine.model import Line, LineKind, ModelInfo, Priority, Role, Score
 from qmd_daemon.ingest.front_matter import metadata
 from qmd_daemon.search.pipeline import Searcher
-from qmd_daemon.search.wording import Line
 from qmd_daemon.store import chunks, intake
 from qmd_daemon.store.chunks import Span
 from qmd_daemon.store.index import Index, Indexes
@@ -55,8 +54,8 @@ class Engine:
         self.cancelled = 0
         self.busy = asyncio.Event()
 
-    def model(self) -> ModelInfo | None:
-        return self.info
+    def model(self, role: Role = "embedding") -> ModelInfo | None:
+        return self.info if role == "embedding" else None
 
     def status(self) -> EngineStatus:
         return EngineStatus(state="no_model", engine="test", reason="No model.", hint="Get one.")
@@ -72,20 +71,16 @@ class Engine:
         return np.stack([embed(text) for text in texts])
 
 
-class Score(NamedTuple):
-    probability: float
-
-
 class Judge:
     """Likes what has a word."""
 
-    def __init__(self, word: str) -> None:
+    name = "judge"
+
+    def __init__(self, word: str, *, unasked: bool = True) -> None:
         self.word = word
+        self.unasked = unasked
         self.read: list[str] = []
         self.error: QmdError | None = None
-
-    def name(self) -> str:
-        return "judge"
 
     async def rerank(
         self, query: str, documents: Sequence[str], *, priority: Priority, deadline_s: float | None
@@ -93,16 +88,15 @@ class Judge:
         if self.error:
             raise self.error
         self.read += documents
-        return [Score(0.95 if self.word in document else 0.05) for document in documents]
+        return [Score(0.95 if self.word in document else 0.05, 0.0) for document in documents]
 
 
 class Rewriter:
-    def __init__(self, *lines: tuple[str, str]) -> None:
+    name = "rewriter"
+
+    def __init__(self, *lines: tuple[LineKind, str]) -> None:
         self.lines = [Line(*line) for line in lines]
         self.asked: list[str] = []
-
-    def name(self) -> str:
-        return "rewriter"
 
     async def expand(self, query: str, *, priority: Priority, deadline_s: float | None) -> Sequence[Line]:
         self.asked.append(query)
@@ -191,6 +185,12 @@ class TestStages:
         reply = await bench.searcher(judge).search(Query(query="max_tokens"))
         assert (ran(reply)["rerank"], judge.read) == ("the query names something", [])
         assert paths(reply)[0] == "batcher.py"
+
+    async def test_a_reranker_that_takes_long_waits_until_it_is_asked_for(self, bench: Bench) -> None:
+        searcher = bench.searcher(Judge("video", unasked=False))
+        reply = await searcher.search(Query(query="batches of memory"))
+        assert (reply.stage, ran(reply)["rerank"]) == ("fused", "not asked for")
+        assert (await searcher.search(Query(query="batches of memory", rerank=True))).stage == "reranked"
 
     async def test_stages_can_be_declined(self, bench: Bench) -> None:
         judge, rewriter = Judge("video"), Rewriter(("lex", "batches video"))

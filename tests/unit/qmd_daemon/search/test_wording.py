@@ -3,8 +3,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from qmd_daemon.engine.model import Priority
-from qmd_daemon.search.wording import Line, Wording, fit
+from qmd_daemon.engine.model import Line, Priority
+from qmd_daemon.search.wording import Wording, fit
 
 SHARES = {"ctranslate2": 0.001, "batch": 0.2, "size": 0.3, "显存": 0.002, "监控": 0.2}
 
@@ -39,11 +39,10 @@ class TestFit:
 
 
 class Model:
+    name = "model"
+
     def __init__(self) -> None:
         self.asked: list[str] = []
-
-    def name(self) -> str:
-        return "model"
 
     async def expand(self, query: str, *, priority: Priority, deadline_s: float | None) -> Sequence[Line]:
         self.asked.append(query)
