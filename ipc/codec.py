@@ -22,6 +22,7 @@ from ipc.protocol import (
 
 R = TypeVar("R", bound=Reply)
 Q = TypeVar("Q", bound=Request)
+S = TypeVar("S", bound=Struct)
 
 OPERATIONS: dict[str, type[Request]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyRequest)}
 # Clients of every version may ask these, so that an old daemon can be found and stopped.
@@ -81,6 +82,20 @@ def decode_body(body: bytes, kind: type[Q]) -> Q:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         return _repair(_fields(body), kind, error)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(error) from None
+
+
+def decode_struct(body: bytes, kind: type[S]) -> S:
+    """Read an object that is no request of ours, such as one of another program's conventions.
+
+    Raises QmdError: malformed or invalid.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        _fields(body)  # complains of what is no object
+        raise QmdError("invalid", f"{error}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(error) from None
 

@@ -14,13 +14,15 @@ from __future__ import annotations
 # code -> (HTTP status, exit code of the command line)
 CODES: dict[str, tuple[int, int]] = {
     "malformed": (400, 2),  # not JSON, or not an object
-    "forbidden": (403, 2),  # Origin, Host or token refused
+    "unauthorized": (401, 2),  # no token where one is needed, or one that is not valid (any more)
+    "forbidden": (403, 2),  # Origin, Host, or more than a token allows
     "not_found": (404, 1),  # no such document, collection, job or route
     "unknown_op": (404, 2),
     "conflict": (409, 2),  # the name is taken
     "version": (409, 3),  # client and daemon speak different protocols
     "too_large": (413, 2),
     "invalid": (422, 2),  # JSON of the wrong shape
+    "rate_limited": (429, 3),  # more than one client may ask for: later
     "cancelled": (499, 130),
     "internal": (500, 3),
     "no_model": (503, 3),

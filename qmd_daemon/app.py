@@ -12,10 +12,11 @@ from typing import Any
 
 import structlog
 import zmq.asyncio
+from msgspec import Struct
 
 from ipc.holder import Holder
 from ipc.paths import Paths
-from ipc.protocol import PROTOCOL_VERSION, Publish
+from ipc.protocol import PROTOCOL_VERSION, Publish, Topic
 from qmd_daemon import __version__, logs
 from qmd_daemon.config import Config
 from qmd_daemon.engine.gpu import Meter
@@ -25,6 +26,7 @@ from qmd_daemon.ingest.jobs import Jobs
 from qmd_daemon.search.pipeline import Searcher
 from qmd_daemon.serve.dispatch import Dispatcher
 from qmd_daemon.serve.events import Events
+from qmd_daemon.serve.feed import Feed
 from qmd_daemon.serve.handlers import Handlers
 from qmd_daemon.serve.http import Http, PortTaken
 from qmd_daemon.serve.lifecycle import Lifecycle
@@ -50,6 +52,7 @@ class App:
         self._paths = paths
         self._lock = lock
         self._foreground = foreground
+        self._feed = Feed()
 
     async def run(self) -> None:
         """Serve until a signal or a `shutdown` request.
@@ -59,7 +62,7 @@ class App:
         # A client waits at most so long for a thread that cuts texts for an index; Python's own 5 ms add up.
         sys.setswitchinterval(0.0005)
         self._lifecycle = Lifecycle(__version__)
-        self._dispatcher = Dispatcher(self._lifecycle)
+        self._dispatcher = Dispatcher(self._lifecycle, max_of_one=self._config.http.client_requests)
         _listen_to_signals(self._lifecycle)
         async with AsyncExitStack() as stack:
             publish = await self._start_sockets(stack)
@@ -84,10 +87,15 @@ class App:
         context = zmq.asyncio.Context()
         stack.callback(context.destroy)
         events = await stack.enter_async_context(Events(context, self._paths.events))
-        stack.enter_context(logs.published(events.publish))
+
+        def publish(topic: Topic, event: Struct) -> None:
+            events.publish(topic, event)
+            self._feed.publish(topic, event)
+
+        stack.enter_context(logs.published(publish))
         await stack.enter_async_context(Rpc(context, self._paths.rpc, self._dispatcher))
         self._announce()
-        return events.publish
+        return publish
 
     async def _start_index(self, stack: AsyncExitStack, engine: Engine, publish: Publish) -> Handlers:
         """Everything between the sockets and the engine."""
@@ -116,7 +124,9 @@ class App:
             self._lifecycle.note = "HTTP is off"
             return
         try:
-            http = Http(self._config.http, self._dispatcher, self._lifecycle, engine.status)
+            http = Http(
+                self._config.http, self._dispatcher, self._lifecycle, engine.status, feed=self._feed, model=engine.model
+            )
             await stack.enter_async_context(http)
         except PortTaken as error:
             if self._foreground:

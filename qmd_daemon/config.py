@@ -76,6 +76,10 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = HTTP_HOST
     port: Annotated[int, Meta(ge=0, le=65535)] = HTTP_PORT
     max_body_bytes: Annotated[int, Meta(ge=1024)] = 16 * 1024 * 1024
+    connections: Annotated[int, Meta(ge=1, le=100_000)] = 2000  # open at once; more get a 503
+    client_requests: Annotated[int, Meta(ge=1)] = 128  # of one client under way; more get a 429
+    header_s: Positive = 10.0  # for the head of a request to arrive
+    body_s: Positive = 60.0  # for its body to arrive, and for a client to read what it has been sent
 
 
 class IngestConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

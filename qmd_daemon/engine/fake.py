@@ -20,7 +20,9 @@ from qmd_daemon.engine.frames import Answer, Embed, Embedded, Expand, Expanded, 
 from qmd_daemon.engine.model import Line, LineKind, ModelInfo, Role, Score, Tokens, Vectors
 from qmd_daemon.engine.role import Alive, Model, Piece
 
-INFO = ModelInfo(name="fake", fingerprint="fake-1", dimension=384, max_tokens=256, tokenizer_file=None)
+INFO = ModelInfo(
+    name="fake", fingerprint="fake-1", dimension=384, max_tokens=256, tokenizer_file=None, dimensions=(192,)
+)
 INFOS: dict[Role, ModelInfo] = {
     "embedding": INFO,
     "reranker": ModelInfo("fake-reranker", "fake-1", 0, 256, None),

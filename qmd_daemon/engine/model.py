@@ -40,6 +40,7 @@ class ModelInfo(Struct, frozen=True):
     max_tokens: int
     tokenizer_file: str | None
     languages: tuple[str, ...] = ()  # ISO 639-1; empty: any
+    dimensions: tuple[int, ...] = ()  # that a vector may be cut to
 
 
 class Score(NamedTuple):

@@ -68,6 +68,7 @@ class Roster:
                 max_tokens=entry.max_tokens,
                 tokenizer_file=found.tokenizer_file,
                 languages=entry.languages,
+                dimensions=entry.dimensions,
             )
         return self._infos.get(role)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import structlog
 from ipc import codec
 from ipc.errors import QmdError
 from ipc.protocol import AnyRequest, Done, JobGet, Ping, Reply, Shutdown
+from qmd_daemon.serve.caller import OWNER, Caller
 from qmd_daemon.serve.lifecycle import Lifecycle
 
 
@@ -28,6 +30,7 @@ Emit = Callable[[Reply], Awaitable[None]]
 Handle = Callable[[AnyRequest, Emit], Awaitable[Answer]]
 
 MAX_IN_FLIGHT = 256
+MAX_OF_ONE = 128
 # For requests that name no deadline: longer than any answer that somebody still waits for.
 DEFAULT_DEADLINE_S = 120.0
 
@@ -40,9 +43,14 @@ class Dispatcher:
     Until `open` is called, and after `drain`, every request but a ping and a shutdown is refused.
     """
 
-    def __init__(self, lifecycle: Lifecycle, *, max_in_flight: int = MAX_IN_FLIGHT) -> None:
+    def __init__(
+        self, lifecycle: Lifecycle, *, max_in_flight: int = MAX_IN_FLIGHT, max_of_one: int = MAX_OF_ONE
+    ) -> None:
+        """`max_of_one`: requests of one client under way, so that none keeps the others out."""
         self._lifecycle = lifecycle
         self._max_in_flight = max_in_flight
+        self._max_of_one = max_of_one
+        self._clients: Counter[str] = Counter()
         self._handle: Handle | None = None
         self._running: set[asyncio.Timeout] = set()
         self._idle = asyncio.Event()
@@ -73,17 +81,18 @@ class Dispatcher:
                 return Done()
         return None
 
-    async def run(self, request: AnyRequest, emit: Emit) -> Answer:
+    async def run(self, request: AnyRequest, emit: Emit, caller: Caller = OWNER) -> Answer:
         """The answer to the request: the handler's, or an ErrorReply. Raises CancelledError only."""
         if reply := self.answer_now(request):
             return Answer(reply)
         started = time.perf_counter()
         token = secrets.token_hex(4)
         op = type(request).__struct_config__.tag
-        with structlog.contextvars.bound_contextvars(request=token, op=op):
+        named = {"id": request.id} if _is_plain(request.id) else {}
+        with structlog.contextvars.bound_contextvars(request=token, op=op, **named):
             code = "cancelled"
             try:
-                answer = await self._run(request, emit)
+                answer = await self._run(request, emit, caller)
                 code = "ok"
                 return answer
             except QmdError as error:
@@ -96,16 +105,19 @@ class Dispatcher:
             finally:
                 log.info("request.done", code=code, ms=round(1000 * (time.perf_counter() - started), 1))
 
-    async def _run(self, request: AnyRequest, emit: Emit) -> Answer:
+    async def _run(self, request: AnyRequest, emit: Emit, caller: Caller) -> Answer:
         if self._handle is None:
             raise QmdError("unavailable", f"The daemon is {self._lifecycle.phase}.", "Try again in a moment.")
         if len(self._running) >= self._max_in_flight:
             raise QmdError("overloaded", f"{len(self._running)} requests are under way.", "Try again in a moment.")
+        if self._clients[caller.key] >= self._max_of_one:
+            raise QmdError("rate_limited", f"{self._max_of_one} requests of yours are under way.", "Wait for them.")
         deadline_s = request.deadline_s or (None if _is_watch(request) else DEFAULT_DEADLINE_S)
         timeout = asyncio.timeout(deadline_s)
         try:
             async with timeout:
                 self._running.add(timeout)
+                self._clients[caller.key] += 1
                 self._idle.clear()
                 return await self._handle(request, emit)
         except TimeoutError:
@@ -115,13 +127,21 @@ class Dispatcher:
                 raise QmdError("unavailable", "The daemon is stopping.", "Try again in a moment.") from None
             raise QmdError("deadline", f"Not done within {deadline_s:g} s.", "Give it a later deadline.") from None
         finally:
-            self._running.discard(timeout)
+            if timeout in self._running:
+                self._running.discard(timeout)
+                self._clients[caller.key] -= 1
+                self._clients += Counter()  # without those that have nothing under way
             if not self._running:
                 self._idle.set()
 
 
 def internal(token: str) -> QmdError:
     return QmdError("internal", "Something went wrong in the daemon.", f"Its log has more: look for {token}.")
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a client's name for its request may stand in the log."""
+    return 0 < len(name) <= 64 and name.isascii() and name.isprintable()
 
 
 def _is_watch(request: AnyRequest) -> bool:

@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
+from msgspec.structs import replace
 
 from ipc import codec
 from ipc.errors import CODES, QmdError
@@ -29,7 +30,7 @@ def response(error: ErrorBody, status: int | None = None, headers: dict[str, str
     """The response for an error; its status is its code's, unless the protocol of HTTP has a better one."""
     status = status or CODES[error.code][0]
     headers = dict(headers or {})
-    if status == 503:
+    if status in {429, 503}:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     return web.Response(
         body=codec.encode({"error": error}), status=status, headers=headers, content_type="application/json"
@@ -42,7 +43,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except QmdError as error:
-        return response(codec.error_reply(error).error)
+        return response(_told(request, error))
     except web.HTTPException as error:
         return _of_http(request, error)
     except _BROKEN as error:
@@ -62,6 +63,9 @@ async def refuse_strangers(request: web.Request, handler: Handler) -> web.Stream
     """
     if not is_loopback(_hostname(f"//{request.headers.get('Host', '')}")):
         raise QmdError("forbidden", "The Host of this request is not this machine.", "Ask for 127.0.0.1.")
+    # A page may load from here without an Origin, too, as an image or a script; but the browser says whose it is.
+    if request.headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"} and "Origin" not in request.headers:
+        raise QmdError("forbidden", "Web pages from elsewhere may not ask here.")
     origin = request.headers.get("Origin")
     if origin is not None and not is_loopback(_hostname(origin)):
         raise QmdError("forbidden", f"Web pages of {origin[:200]!r} may not ask here.")
@@ -79,6 +83,12 @@ def quieten(record: logging.LogRecord) -> bool:
 
 def is_loopback(host: str) -> bool:
     return host in _LOOPBACK
+
+
+def _told(request: web.Request, error: QmdError) -> ErrorBody:
+    """The clients of other programs' conventions show the message alone: there, it has the hint in it."""
+    body = codec.error_reply(error).error
+    return replace(body, message=f"{body.message} {body.hint}".strip()) if request.path.startswith("/v1/") else body
 
 
 def _reason(error: Exception) -> str:
@@ -101,7 +111,12 @@ def _of_http(request: web.Request, error: web.HTTPException) -> web.Response:
             body = ErrorBody(code="unknown_op", message=f"{request.path} does not take {request.method}.", hint=hint)
         case web.HTTPRequestEntityTooLarge():
             body = ErrorBody(code="too_large", message="The body is over the limit.", hint="Send it in parts.")
+        case web.HTTPRequestTimeout():
+            body = ErrorBody(code="malformed", message="The body did not arrive in time.")
         case _:
             body = ErrorBody(code="malformed", message=f"{error.reason}.")
     allow = error.headers.get("Allow")
-    return response(body, error.status, {"Allow": allow} if allow else None)
+    found = response(body, error.status, {"Allow": allow} if allow else None)
+    if isinstance(error, web.HTTPRequestTimeout):
+        found.force_close()  # the rest of its body is not to be taken for the next request
+    return found

@@ -1,42 +1,37 @@
-"""HTTP on the loopback address: routes to requests, answers to JSON."""
+"""HTTP: where it listens, and what stands before every route."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
+import socket
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from ipc import codec
 from ipc.errors import QmdError
-from ipc.protocol import (
-    PROTOCOL_VERSION,
-    AnyRequest,
-    Embed,
-    EmbedReply,
-    EngineStatus,
-    ErrorReply,
-    Expand,
-    Get,
-    Ps,
-    Query,
-    Reply,
-    Rerank,
-    Search,
-    Status,
-    VSearch,
-)
+from ipc.protocol import EngineStatus
 from qmd_daemon.config import HttpConfig
-from qmd_daemon.serve import errors
+from qmd_daemon.engine.model import ModelInfo
+from qmd_daemon.serve import answers, errors, openapi
+from qmd_daemon.serve.api import Api
+from qmd_daemon.serve.caller import Caller
 from qmd_daemon.serve.dispatch import Dispatcher
+from qmd_daemon.serve.feed import Feed
+from qmd_daemon.serve.guard import Guards
+from qmd_daemon.serve.incoming import CALLER, request_id
 from qmd_daemon.serve.lifecycle import Lifecycle
+from qmd_daemon.serve.probes import Health, Probes, Ready
+from qmd_daemon.serve.routes import Route
 
 # After the requests have been drained, only connections are left to close.
 _SHUTDOWN_S = 1.0
+_IDLE_S = 75.0
+_BACKLOG = 1024
 
 
 class PortTaken(QmdError):
@@ -59,11 +54,15 @@ class Http:
         dispatcher: Dispatcher,
         lifecycle: Lifecycle,
         engine_status: Callable[[], EngineStatus],
+        *,
+        feed: Feed | None = None,
+        model: Callable[[], ModelInfo | None] = lambda: None,
     ) -> None:
         self._config = config
-        self._dispatcher = dispatcher
+        self._feed = feed or Feed()
         self._lifecycle = lifecycle
-        self._engine_status = engine_status
+        self._api = Api(dispatcher, self._feed, model, config.body_s)
+        self._probes = Probes(lifecycle, engine_status)
         self.address = ""
 
     async def __aenter__(self) -> Self:
@@ -74,131 +73,77 @@ class Http:
             raise QmdError("invalid", f"HTTP is not served on {host!r}.", "Set [http] host to 127.0.0.1.")
         # The client's end cancels its request: nobody waits for the answer any more.
         self._runner = web.AppRunner(
-            self.application(), handler_cancellation=True, access_log=None, shutdown_timeout=_SHUTDOWN_S
+            self.application(),
+            handler_cancellation=True,
+            access_log=None,
+            shutdown_timeout=_SHUTDOWN_S,
+            keepalive_timeout=_IDLE_S,
         )
         await self._runner.setup()
+        assert self._runner.server is not None  # noqa: S101  (for the type checker)
+        self._guards = Guards(self._config, self._runner.server)
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            self._server = await asyncio.get_running_loop().create_server(
+                self._guards, host, port, backlog=_BACKLOG, reuse_address=True
+            )
         except OSError as error:
             await self._runner.cleanup()
             raise _cannot_listen(host, port, error) from None
         literal = f"[{host}]" if ":" in host else host
-        self.address = f"http://{literal}:{self._runner.addresses[0][1]}"
+        self.address = f"http://{literal}:{_port(self._server.sockets)}"
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._server.close()
+        self._feed.close()
         await self._runner.cleanup()
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._guards.open)
 
     def application(self) -> web.Application:
         app = web.Application(
-            middlewares=[errors.answer_errors, errors.refuse_strangers], client_max_size=self._config.max_body_bytes
+            middlewares=[self._frame, errors.answer_errors, errors.refuse_strangers],
+            client_max_size=self._config.max_body_bytes,
         )
-        app.add_routes(
-            [
-                web.get("/health", self._health),
-                web.get("/status", self._status),
-                web.get("/documents/{ref:.+}", self._document),
-                web.get("/models", self._models),
-                web.post("/embed", self._embed),
-                *(web.post(f"/{kind.__struct_config__.tag}", self._plain(kind)) for kind in (Rerank, Expand)),
-                *(
-                    web.post(f"/{kind.__struct_config__.tag}", self._search_of(kind))
-                    for kind in (Search, VSearch, Query)
-                ),
-            ]
-        )
+        app.add_routes([web.route(route.method, route.pattern, route.answer) for route in self.routes()])
         return app
 
-    async def _health(self, _: web.Request) -> web.Response:
-        """Reads memory only, so that it is fast whatever else goes on."""
-        pong, engine = self._lifecycle.pong(), self._engine_status()
-        return _json(
-            {
-                "status": "ok",
-                "version": pong.version,
-                "protocol": PROTOCOL_VERSION,
-                "pid": pong.pid,
-                "ready": pong.ready,
-                "state": pong.state,
-                "uptime_s": round(self._lifecycle.uptime_s, 3),
-                "engine": engine.state,
-                "model": engine.model,
-                "device": engine.device,
-                "compute_type": engine.compute_type,
-                "reason": engine.reason,
-            }
-        )
+    def routes(self) -> list[Route]:
+        probes = self._probes
+        return [
+            Route("GET", "/health", "Alive, on which device, and why not on the wanted one.", probes.health, Health),
+            Route("GET", "/ready", "Ready to answer: not while it starts, loads or drains.", probes.ready, Ready),
+            *self._api.routes(),
+            Route("GET", "/openapi.json", "This description.", self._openapi, dict[str, Any]),
+        ]
 
-    async def _status(self, request: web.Request) -> web.Response:
-        return _json(_public(await self._ask(codec.decode_fields(dict(request.query), Status))))
+    async def _openapi(self, _: web.Request) -> web.Response:
+        return answers.json(openapi.describe(self.routes(), self._lifecycle.version))
 
-    async def _document(self, request: web.Request) -> web.Response:
-        fields = {**request.query, "ref": request.match_info["ref"]}
-        return _json(_public(await self._ask(codec.decode_fields(fields, Get))))
-
-    async def _embed(self, request: web.Request) -> web.Response:
-        asked = codec.decode_body(await request.read(), Embed)
-        if asked.encoding != "json":
-            raise QmdError("invalid", "HTTP answers in JSON.", "Ask for `f32` over ZeroMQ.")
-        reply = await self._ask(asked)
-        assert isinstance(reply, EmbedReply)  # noqa: S101  (for the type checker)
-        return _json(reply.embeddings)
-
-    async def _models(self, request: web.Request) -> web.Response:
-        return _json(_public(await self._ask(codec.decode_fields(dict(request.query), Ps))))
-
-    def _plain(self, kind: type[Rerank | Expand]) -> Any:
-        async def answer(request: web.Request) -> web.Response:
-            return _json(_public(await self._ask(codec.decode_body(await request.read(), kind))))
-
-        return answer
-
-    def _search_of(self, kind: type[Search | VSearch | Query]) -> Any:
-        async def search(request: web.Request) -> web.StreamResponse:
-            asked = codec.decode_body(await request.read(), kind)
-            if asked.stream:
-                return await self._stream(request, asked)
-            return _json(_public(await self._ask(asked)))
-
-        return search
-
-    async def _ask(self, request: AnyRequest) -> Reply:
-        reply = (await self._dispatcher.run(request, _no_stream)).reply
-        if isinstance(reply, ErrorReply):
-            raise codec.carried_error(reply.error)
-        return reply
-
-    async def _stream(self, request: web.Request, asked: AnyRequest) -> web.StreamResponse:
-        """Newline-delimited JSON: one line for each stage, the last with `done`; a late error is a line, too."""
-        lines = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-
-        async def emit(reply: Reply) -> None:
-            if not lines.prepared:
-                await lines.prepare(request)
-            await lines.write(codec.encode(_public(reply, done=True)) + b"\n")
-
-        reply = (await self._dispatcher.run(asked, emit)).reply
-        if isinstance(reply, ErrorReply) and not lines.prepared:
-            raise codec.carried_error(reply.error)
-        await emit(reply)
-        await lines.write_eof()
-        return lines
+    @web.middleware
+    async def _frame(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Around everything: who asks, under which name, and no sniffing of what the answer is."""
+        self._guards.begun(request.protocol)
+        request[CALLER] = Caller(f"http:{request.remote}")
+        try:
+            response = await handler(request)
+        finally:
+            self._guards.ended(request.protocol)
+        if not response.prepared:
+            response.headers["X-Content-Type-Options"] = "nosniff"
+            response.headers["X-Request-Id"] = request_id(request)
+        return response
 
 
-async def _no_stream(_: Reply) -> None:
-    """For requests that did not ask for one."""
-
-
-def _json(content: dict[str, Any] | list[Any]) -> web.Response:
-    return web.Response(body=codec.encode(content), content_type="application/json")
-
-
-def _public(reply: Reply, *, done: bool = False) -> dict[str, Any]:
-    """A reply without what HTTP says in its own way; `done` stays where there are several."""
-    hidden = {"id", "ok"} if done else {"id", "ok", "done"}
-    return {name: value for name, value in msgspec.structs.asdict(reply).items() if name not in hidden}
+def _port(sockets: Any) -> int:
+    first: socket.socket = sockets[0]
+    port: int = first.getsockname()[1]
+    return port
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> QmdError:

@@ -17,6 +17,7 @@ from ipc import codec, transport
 from ipc.errors import QmdError
 from ipc.protocol import MAX_MESSAGE_BYTES, AnyRequest, Cancel, Done, Reply
 from ipc.transport import Peer
+from qmd_daemon.serve.caller import Caller
 from qmd_daemon.serve.dispatch import Answer, Dispatcher, internal
 
 log = structlog.get_logger()
@@ -97,7 +98,7 @@ class Rpc:
                 raise QmdError("cancelled", "The client has gone, or does not read.")
 
         try:
-            answer = await self._dispatcher.run(request, emit)
+            answer = await self._dispatcher.run(request, emit, Caller(peer.identity.hex()))
         except asyncio.CancelledError:
             answer = Answer(codec.error_reply(QmdError("cancelled", "The request was cancelled.")))
         self._send(peer, request.id, *answer)

@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from structlog.testing import capture_logs
+import structlog
+from structlog.testing import LogCapture, capture_logs
 
 from ipc.errors import QmdError
 from ipc.protocol import AnyRequest, Done, ErrorReply, JobGet, Ping, Pong, Reply, Search, Shutdown
+from qmd_daemon.serve.caller import Caller
 from qmd_daemon.serve.dispatch import Answer, Dispatcher, Emit
 from qmd_daemon.serve.lifecycle import Lifecycle
 
@@ -166,3 +168,38 @@ class TestDrain:
 
     async def test_with_nothing_under_way_it_is_done(self, dispatcher: Dispatcher) -> None:
         await dispatcher.drain(60)
+
+
+async def test_one_client_has_a_limit_of_its_own_and_others_are_served(lifecycle: Lifecycle, work: Work) -> None:
+    dispatcher = Dispatcher(lifecycle, max_in_flight=8, max_of_one=2)
+    dispatcher.open(work.handle)
+    greedy, other = Caller("greedy"), Caller("other")
+    async with asyncio.TaskGroup() as group:
+        busy = [group.create_task(dispatcher.run(SEARCH, no_stream, greedy)) for _ in range(2)]
+        while work.started < 2:
+            await asyncio.sleep(0)
+        refused = (await dispatcher.run(SEARCH, no_stream, greedy)).reply
+        assert isinstance(refused, ErrorReply)
+        assert refused.error.code == "rate_limited"
+        served = group.create_task(dispatcher.run(SEARCH, no_stream, other))
+        while work.started < 3:
+            await asyncio.sleep(0)
+        for task in busy:
+            task.cancel()
+        work.gate.set()
+        assert (await served).reply.ok
+    assert (await dispatcher.run(SEARCH, no_stream, greedy)).reply.ok
+
+
+@pytest.mark.parametrize(("name", "logged"), [("trace-7", "trace-7"), ("", None), ("x" * 65, None), ("a\nb", None)])
+async def test_the_log_has_the_clients_own_name_of_a_request(
+    dispatcher: Dispatcher, work: Work, name: str, logged: str | None
+) -> None:
+    work.gate.set()
+    capture = LogCapture()
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, capture])
+    try:
+        await dispatcher.run(Search(query="a", id=name), no_stream)
+    finally:
+        structlog.reset_defaults()
+    assert [entry.get("id") for entry in capture.entries if entry["event"] == "request.done"] == [logged]

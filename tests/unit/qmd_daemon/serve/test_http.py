@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from ipc.errors import QmdError
-from ipc.protocol import EngineStatus, Get, Rerank, Search, Status
+from ipc.protocol import EngineStatus, Get, IndexEvent, ModelsEvent, Rerank, Search, Status
 from qmd_daemon.config import HttpConfig
 from qmd_daemon.serve.dispatch import Dispatcher
+from qmd_daemon.serve.feed import LISTENERS_MAX, Feed
 from qmd_daemon.serve.http import Http, PortTaken
 from qmd_daemon.serve.lifecycle import Lifecycle
 
@@ -43,6 +45,11 @@ class Web:
         return status, content["error"]["code"]
 
 
+def unnamed(requests: list[Any]) -> list[Any]:
+    """Requests without the ids that HTTP has given them."""
+    return [msgspec.structs.replace(request, id="") for request in requests]
+
+
 @pytest.fixture
 async def web(dispatcher: Dispatcher, lifecycle: Lifecycle) -> AsyncIterator[Web]:
     async with (
@@ -70,6 +77,85 @@ class TestHealth:
                 task.cancel()
 
 
+class TestReady:
+    async def test_it_is(self, web: Web) -> None:
+        assert await web.get("/ready") == (200, {"ready": True, "state": "ready"})
+
+    @pytest.mark.parametrize("phase", ["starting", "stopping"])
+    async def test_not_while_it_starts_or_drains(self, web: Web, lifecycle: Lifecycle, phase: Any) -> None:
+        lifecycle.phase = phase
+        assert await web.get("/ready") == (503, {"ready": False, "state": phase})
+        assert (await web.get("/health"))[0] == 200
+
+    async def test_not_while_a_model_loads(self, dispatcher: Dispatcher, lifecycle: Lifecycle) -> None:
+        loading = EngineStatus(state="starting", engine="ct2", model="m")
+        async with (
+            Http(CONFIG, dispatcher, lifecycle, lambda: loading) as http,
+            aiohttp.ClientSession() as session,
+        ):
+            assert await Web(session, http.address).get("/ready") == (503, {"ready": False, "state": "loading m"})
+
+
+class TestEvents:
+    async def test_what_happens_by_topic(self, dispatcher: Dispatcher, lifecycle: Lifecycle) -> None:
+        feed = Feed()
+        async with (
+            Http(CONFIG, dispatcher, lifecycle, lambda: ENGINE, feed=feed) as http,
+            aiohttp.ClientSession() as session,
+            asyncio.timeout(20),
+        ):
+            asking = asyncio.gather(session.get(http.address + "/events?topic=index"))
+            while not feed.listeners:
+                await asyncio.sleep(0)
+            feed.publish("models", ModelsEvent(engine=ENGINE))
+            await asyncio.to_thread(feed.publish, "index", IndexEvent(index="notes", seq=7))
+            (response,) = await asking
+            async with response:
+                assert response.content_type == "text/event-stream"
+                assert await response.content.readline() == b"event: index\n"
+                assert json.loads((await response.content.readline())[6:]) == {"index": "notes", "seq": 7}
+        assert feed.listeners == 0
+
+    async def test_a_slow_listener_loses_the_oldest(self) -> None:
+        feed = Feed()
+        listening = feed.listen(60.0)
+        async with asyncio.timeout(20):
+            first = asyncio.gather(anext(listening))
+            await asyncio.sleep(0)
+            for number in range(300):
+                feed.publish("index", IndexEvent(index="notes", seq=number))
+            (event,) = await first
+            assert event is not None
+            assert event.event == IndexEvent(index="notes", seq=200)
+            await listening.aclose()
+
+    async def test_there_is_an_end_to_how_many(self) -> None:
+        feed = Feed()
+        async with asyncio.timeout(20):
+            listeners = [feed.listen(0.001) for _ in range(LISTENERS_MAX + 1)]
+            for one in listeners[:-1]:
+                assert await anext(one) is None
+            with pytest.raises(QmdError) as caught:
+                await anext(listeners[-1])
+            assert caught.value.code == "overloaded"
+            for one in listeners:
+                await one.aclose()
+
+
+class TestNames:
+    async def test_the_clients_own_name_comes_back_and_is_handed_on(self, web: Web, work: Any) -> None:
+        headers = {"X-Request-Id": "trace-7"}
+        async with web.session.post(web.address + "/search", data=b'{"query": "a"}', headers=headers) as response:
+            assert response.headers["X-Request-Id"] == "trace-7"
+        assert work.requests[0].id == "trace-7"
+
+    @pytest.mark.parametrize("name", ["", "x" * 65, "ü"])
+    async def test_or_it_gets_one(self, web: Web, name: str) -> None:
+        async with web.session.get(web.address + "/health", headers={"X-Request-Id": name}) as response:
+            assert len(response.headers["X-Request-Id"]) == 8
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
 class TestSearch:
     @pytest.mark.parametrize("route", ["/search", "/vsearch", "/query"])
     async def test_results(self, web: Web, work: Any, route: str) -> None:
@@ -82,7 +168,7 @@ class TestSearch:
 
     async def test_limit_is_another_name_of_top_k(self, web: Web, work: Any) -> None:
         await web.post("/search", {"query": "a", "limit": 3})
-        assert work.requests == [Search(query="a", top_k=3)]
+        assert unnamed(work.requests) == [Search(query="a", top_k=3)]
 
     async def test_a_stream_is_lines_of_json(self, web: Web) -> None:
         body = b'{"query": "a", "stream": true}'
@@ -90,6 +176,15 @@ class TestSearch:
             assert response.content_type == "application/x-ndjson"
             lines = [json.loads(line) async for line in response.content]
         assert [(line["stage"], line["done"]) for line in lines] == [("lexical", False), ("fused", True)]
+
+    async def test_or_server_sent_events_for_who_accepts_them(self, web: Web, work: Any) -> None:
+        headers = {"Accept": "text/event-stream"}
+        async with web.session.post(web.address + "/query", data=b'{"query": "a"}', headers=headers) as response:
+            assert response.content_type == "text/event-stream"
+            assert response.headers["X-Accel-Buffering"] == "no"
+            parts = (await response.text()).strip().split("\n\n")
+        assert [json.loads(part.removeprefix("data: "))["stage"] for part in parts] == ["lexical", "fused"]
+        assert work.requests[0].stream
 
     async def test_a_stream_that_fails_before_its_first_line_is_an_ordinary_error(self, web: Web, work: Any) -> None:
         work.error = QmdError("no_model", "None.")
@@ -109,7 +204,7 @@ class TestModels:
     async def test_rerank(self, web: Web, work: Any) -> None:
         status, body = await web.post("/rerank", {"query": "q", "documents": ["a"], "keep_alive": "5m"})
         assert (status, body) == (200, {"results": [{"index": 0, "score": 0.5, "raw": 0.0}], "model": "m"})
-        assert work.requests == [Rerank(query="q", documents=["a"], keep_alive="5m")]
+        assert unnamed(work.requests) == [Rerank(query="q", documents=["a"], keep_alive="5m")]
 
     async def test_expand(self, web: Web) -> None:
         status, body = await web.post("/expand", {"query": "q"})
@@ -171,7 +266,7 @@ class TestErrors:
         assert "secret" not in str(body)
 
     async def test_a_bug_of_a_route_shows_none_either(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("qmd_daemon.serve.http._json", lambda _: 1 / 0)
+        monkeypatch.setattr("qmd_daemon.serve.answers.json", lambda _: 1 / 0)
         with capture_logs():
             status, body = await web.get("/health")
         assert (status, body["error"]["code"]) == (500, "internal")
@@ -203,12 +298,17 @@ class TestStrangers:
         assert (await web.get("/health", Origin=origin))[0] == status
 
 
+@pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-site", 403), ("none", 200)])
+async def test_pages_that_load_something_from_here_as_an_image(web: Web, site: str, status: int) -> None:
+    assert (await web.get("/status", **{"Sec-Fetch-Site": site}))[0] == status
+
+
 async def test_status_and_documents_are_read_from_the_url(web: Web, work: Any) -> None:
     assert (await web.get("/status?index=other"))[0] == 200
     assert (await web.get("/documents/%23abc123?from_line=3"))[0] == 200
     assert (await web.get("/documents/notes/a.md"))[0] == 200
     assert (await web.get("/documents/a?form_line=3"))[0] == 422
-    assert work.requests == [Status(index="other"), Get(ref="#abc123", from_line=3), Get(ref="notes/a.md")]
+    assert unnamed(work.requests) == [Status(index="other"), Get(ref="#abc123", from_line=3), Get(ref="notes/a.md")]
 
 
 async def test_a_client_that_goes_away_cancels_its_request(
