@@ -47,7 +47,7 @@ def ours_bytes(pid: int) -> int:
 
 async def gone(engine: Engine) -> None:
     async with asyncio.timeout(60):
-        while engine.worker_pid:  # noqa: ASYNC110 - what is looked at is another process
+        while engine.worker_pid:
             await asyncio.sleep(0.05)
 
 

@@ -50,7 +50,7 @@ def truth(texts: list[str]) -> np.ndarray:
 async def until(look: Callable[[], bool]) -> None:
     """Look again and again until it is true."""
     async with asyncio.timeout(DEADLINE_S):
-        while not look():  # noqa: ASYNC110 - what is looked at is another process
+        while not look():
             await asyncio.sleep(0.01)
 
 

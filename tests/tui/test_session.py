@@ -43,7 +43,7 @@ class Report:
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(20):
-            while not condition():  # noqa: ASYNC110 - any message may be the one
+            while not condition():
                 await asyncio.sleep(0)
 
 
