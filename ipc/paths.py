@@ -97,6 +97,11 @@ class Paths(NamedTuple):
         return os.path.join(self.state, "daemon.stderr")
 
     @property
+    def grants_file(self) -> str:
+        """Who may ask from elsewhere: hashes of tokens."""
+        return os.path.join(self.data, "access.json")
+
+    @property
     def models(self) -> str:
         return os.path.join(self.data, "models")
 

@@ -369,7 +369,7 @@ class Job(Struct, frozen=True, kw_only=True):
     `counts` of an update: new, updated, unchanged, removed, skipped. Of an embed: documents, chunks. Of a cleanup:
     removed_documents, removed_contents, removed_chunks, freed_bytes. Of a fetch: fetched, present. `skipped` names
     the first hundred; the count is whole. A fetch counts bytes, and names the `files` of the model that it is at; it
-    belongs to no index.
+    belongs to no index. `collections` are those that it is about; none means all.
     """
 
     id: str
@@ -388,6 +388,7 @@ class Job(Struct, frozen=True, kw_only=True):
     ended_at: float = 0.0
     unit: Literal["", "bytes"] = ""
     files: list[JobFile] = []
+    collections: list[str] = []
 
 
 class IndexStatus(Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from qmd_daemon import __version__, logs
 from qmd_daemon.config import Config
 from qmd_daemon.engine.gpu import Meter
 from qmd_daemon.engine.supervisor import Engine
+from qmd_daemon.grants import Grants
 from qmd_daemon.ingest.collections import Collections
 from qmd_daemon.ingest.jobs import Jobs
 from qmd_daemon.search.pipeline import Searcher
@@ -125,7 +126,13 @@ class App:
             return
         try:
             http = Http(
-                self._config.http, self._dispatcher, self._lifecycle, engine.status, feed=self._feed, model=engine.model
+                self._config.http,
+                self._dispatcher,
+                self._lifecycle,
+                engine.status,
+                grants=Grants(self._paths.grants_file),
+                feed=self._feed,
+                model=engine.model,
             )
             await stack.enter_async_context(http)
         except PortTaken as error:

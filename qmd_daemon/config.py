@@ -76,6 +76,8 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = HTTP_HOST
     port: Annotated[int, Meta(ge=0, le=65535)] = HTTP_PORT
     max_body_bytes: Annotated[int, Meta(ge=1024)] = 16 * 1024 * 1024
+    require_token: bool = False  # also on loopback, such as behind a proxy
+    hosts: tuple[str, ...] = ()  # names by which others may ask for this machine, besides its own
     connections: Annotated[int, Meta(ge=1, le=100_000)] = 2000  # open at once; more get a 503
     client_requests: Annotated[int, Meta(ge=1)] = 128  # of one client under way; more get a 429
     header_s: Positive = 10.0  # for the head of a request to arrive
@@ -90,6 +92,7 @@ class LogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     max_bytes: Annotated[int, Meta(ge=4096)] = 5 * 1024 * 1024
     keep: Annotated[int, Meta(ge=1)] = 3
+    audit_queries: bool = False  # what those with a token have searched for, in the audit log
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,6 +19,8 @@ import structlog
 from ipc.protocol import LogEvent, Publish
 from qmd_daemon.config import LogConfig
 
+# The log of who with a token asked what: a file of its own, beside the other.
+AUDIT = "qmd.audit"
 # Fields of a line that are not fields of its event.
 _FRAME = frozenset({"event", "level", "timestamp", "exc_info"})
 
@@ -76,9 +78,27 @@ def configure(config: LogConfig, file: str, terminal: TextIO | None = None) -> N
     for handler in handlers:
         root.addHandler(handler)
     root.setLevel(config.level.upper())
+    _configure_audit(config, os.path.join(os.path.dirname(file), "audit.log"), shared)
     logging.captureWarnings(True)
     # A line that cannot be written (a full disk) must not fill stderr with tracebacks of logging itself.
     logging.raiseExceptions = sys.flags.dev_mode
+
+
+def _configure_audit(config: LogConfig, file: str, shared: list[structlog.typing.Processor]) -> None:
+    def without_query(_: Any, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if not config.audit_queries:
+            line.pop("query", None)
+        return line
+
+    rotated = _PrivateRotatingFile(file, maxBytes=config.max_bytes, backupCount=config.keep, delay=True)
+    rotated.setFormatter(_formatter(shared, without_query, structlog.processors.JSONRenderer()))
+    audit = logging.getLogger(AUDIT)
+    for old in audit.handlers[:]:
+        audit.removeHandler(old)
+        old.close()
+    audit.addHandler(rotated)
+    audit.setLevel(logging.INFO)
+    audit.propagate = False
 
 
 @contextmanager

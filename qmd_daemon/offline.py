@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ipc import project
 from ipc.errors import QmdError
@@ -201,6 +201,35 @@ def trusted(paths: Paths) -> list[tuple[str, str]]:
         return "trusted" if trust.allows(paths, IndexFile(path)) else "changed since: not trusted"
 
     return [(path, state(path)) for path in trust.granted(paths)]
+
+
+def create_token(paths: Paths, name: str, **limits: Any) -> str:
+    """A new token. Raises QmdError: `invalid`, or `conflict` for a name that is taken."""
+    from qmd_daemon import grants
+
+    return grants.create(paths, name, **limits)[1]
+
+
+def revoke_grant(paths: Paths, name: str, kind: Literal["token", "key"]) -> bool:
+    """Refuse a token from now on, by name or id; False when there is none."""
+    from qmd_daemon import grants
+
+    return grants.revoke(paths, name, kind)
+
+
+def granted(paths: Paths, kind: Literal["token", "key"]) -> list[dict[str, Any]]:
+    """The tokens and what they allow; what they are compared with is left out."""
+    from dataclasses import asdict
+
+    from qmd_daemon import grants
+
+    found = [one for one in grants.Grants(paths.grants_file).all() if one.kind == kind]
+    now = time.time()
+    return [
+        {name: value for name, value in asdict(one).items() if name not in {"check", "kind"}}
+        | {"expired": one.expired(now)}
+        for one in found
+    ]
 
 
 def waste(paths: Paths, *, index: str = DEFAULT_INDEX) -> dict[str, int]:

@@ -42,7 +42,10 @@ class _Record:
         self.options = options
         self.progress = Progress(self._progressed)
         self.task: asyncio.Task[None] | None = None
-        self.job = Job(id=job_id, kind=kind, index=index, state="queued", created_at=time.time())
+        self._collections = list(options.get("collections", ()))
+        self.job = Job(
+            id=job_id, kind=kind, index=index, state="queued", created_at=time.time(), collections=self._collections
+        )
         self._publish = publish
         self._told_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -106,6 +109,7 @@ class _Record:
             ended_at=ended_at,
             unit=progress.unit,
             files=list(progress.files),
+            collections=self._collections,
         )
         self._told_at = time.monotonic()
         self._changed.set()

@@ -37,7 +37,7 @@ from ipc.protocol import (
     VSearch,
 )
 from qmd_daemon.engine.model import ModelInfo
-from qmd_daemon.serve import answers, conventions, tokens
+from qmd_daemon.serve import access, answers, conventions, tokens
 from qmd_daemon.serve.dispatch import Answer, Dispatcher
 from qmd_daemon.serve.feed import Feed
 from qmd_daemon.serve.incoming import CALLER, read, request_id
@@ -154,12 +154,13 @@ class Api:
         return answers.json(answers.public((await self._ask(request, asked)).reply))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
+        grant = request[CALLER].grant
         wanted = set(request.query.getall("topic", []))
         stream = answers.Stream(request, events=True)
         async for event in self._feed.listen(_BEAT_S):
             if event is None:
                 await stream.beat()
-            elif not wanted or event.topic in wanted:
+            elif (not wanted or event.topic in wanted) and (grant is None or access.hears(event.event, grant)):
                 await stream.send(event.event, event.topic)
         return await stream.end()
 

@@ -6,28 +6,19 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 import structlog
 
 from ipc import codec
 from ipc.errors import QmdError
 from ipc.protocol import AnyRequest, Done, JobGet, Ping, Reply, Shutdown
+from qmd_daemon.serve import access, audit
+from qmd_daemon.serve.answer import Answer, Emit, Handle
 from qmd_daemon.serve.caller import OWNER, Caller
 from qmd_daemon.serve.lifecycle import Lifecycle
+from qmd_daemon.serve.rates import Rates
 
-
-class Answer(NamedTuple):
-    """The last reply to a request, and the frame of vectors that may follow it."""
-
-    reply: Reply
-    binary: bytes = b""
-
-
-# Takes the replies of a stream that come before the last. Raises QmdError when nobody is there to read them.
-Emit = Callable[[Reply], Awaitable[None]]
-Handle = Callable[[AnyRequest, Emit], Awaitable[Answer]]
+__all__ = ["Answer", "Dispatcher", "Emit", "Handle", "internal"]
 
 MAX_IN_FLIGHT = 256
 MAX_OF_ONE = 128
@@ -51,6 +42,7 @@ class Dispatcher:
         self._max_in_flight = max_in_flight
         self._max_of_one = max_of_one
         self._clients: Counter[str] = Counter()
+        self._rates = Rates()
         self._handle: Handle | None = None
         self._running: set[asyncio.Timeout] = set()
         self._idle = asyncio.Event()
@@ -70,12 +62,12 @@ class Dispatcher:
             timeout.reschedule(now if when is None else min(now + grace_s, when))
         await self._idle.wait()
 
-    def answer_now(self, request: AnyRequest) -> Reply | None:
+    def answer_now(self, request: AnyRequest, caller: Caller = OWNER) -> Reply | None:
         """The reply to what must never wait, whatever else is going on."""
         match request:
             case Ping():
                 return self._lifecycle.pong()
-            case Shutdown():
+            case Shutdown() if caller.grant is None:
                 log.info("daemon.shutdown_requested")
                 self._lifecycle.stop()
                 return Done()
@@ -83,7 +75,7 @@ class Dispatcher:
 
     async def run(self, request: AnyRequest, emit: Emit, caller: Caller = OWNER) -> Answer:
         """The answer to the request: the handler's, or an ErrorReply. Raises CancelledError only."""
-        if reply := self.answer_now(request):
+        if reply := self.answer_now(request, caller):
             return Answer(reply)
         started = time.perf_counter()
         token = secrets.token_hex(4)
@@ -103,11 +95,15 @@ class Dispatcher:
                 log.exception("request.failed")
                 return Answer(codec.error_reply(internal(token)))
             finally:
+                if caller.grant is not None:
+                    audit.note(request, caller.grant, code)
                 log.info("request.done", code=code, ms=round(1000 * (time.perf_counter() - started), 1))
 
     async def _run(self, request: AnyRequest, emit: Emit, caller: Caller) -> Answer:
         if self._handle is None:
             raise QmdError("unavailable", f"The daemon is {self._lifecycle.phase}.", "Try again in a moment.")
+        if caller.grant is not None:
+            self._rates.take(caller.grant)
         if len(self._running) >= self._max_in_flight:
             raise QmdError("overloaded", f"{len(self._running)} requests are under way.", "Try again in a moment.")
         if self._clients[caller.key] >= self._max_of_one:
@@ -119,6 +115,8 @@ class Dispatcher:
                 self._running.add(timeout)
                 self._clients[caller.key] += 1
                 self._idle.clear()
+                if caller.grant is not None:
+                    return await access.answer(self._handle, request, emit, caller.grant)
                 return await self._handle(request, emit)
         except TimeoutError:
             if not timeout.expired():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import structlog
@@ -30,6 +31,8 @@ def response(error: ErrorBody, status: int | None = None, headers: dict[str, str
     """The response for an error; its status is its code's, unless the protocol of HTTP has a better one."""
     status = status or CODES[error.code][0]
     headers = dict(headers or {})
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="qmd"'
     if status in {429, 503}:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     return web.Response(
@@ -54,22 +57,21 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return response(codec.error_reply(internal(token)).error)
 
 
-@web.middleware
-async def refuse_strangers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Serve only who asks for this machine by its own name.
+def refuse_strangers(request: web.Request, is_ours: Callable[[str], bool]) -> None:
+    """Serve only who asks for this machine by its own name. Raises QmdError("forbidden").
 
     A web page may send requests here from a person's browser: `Origin` tells. One whose name was made to
     point to 127.0.0.1 (DNS rebinding) is of our origin, but does not know our `Host`.
     """
-    if not is_loopback(_hostname(f"//{request.headers.get('Host', '')}")):
-        raise QmdError("forbidden", "The Host of this request is not this machine.", "Ask for 127.0.0.1.")
+    if not is_ours(_hostname(f"//{request.headers.get('Host', '')}")):
+        hint = "Ask for 127.0.0.1, or add the name to [http] hosts."
+        raise QmdError("forbidden", "The Host of this request is not this machine.", hint)
     # A page may load from here without an Origin, too, as an image or a script; but the browser says whose it is.
     if request.headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"} and "Origin" not in request.headers:
         raise QmdError("forbidden", "Web pages from elsewhere may not ask here.")
     origin = request.headers.get("Origin")
     if origin is not None and not is_loopback(_hostname(origin)):
         raise QmdError("forbidden", f"Web pages of {origin[:200]!r} may not ask here.")
-    return await handler(request)
 
 
 def quieten(record: logging.LogRecord) -> bool:

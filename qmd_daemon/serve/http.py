@@ -17,10 +17,11 @@ from ipc.errors import QmdError
 from ipc.protocol import EngineStatus
 from qmd_daemon.config import HttpConfig
 from qmd_daemon.engine.model import ModelInfo
+from qmd_daemon.grants import Grants
 from qmd_daemon.serve import answers, errors, openapi
 from qmd_daemon.serve.api import Api
-from qmd_daemon.serve.caller import Caller
 from qmd_daemon.serve.dispatch import Dispatcher
+from qmd_daemon.serve.door import Door
 from qmd_daemon.serve.feed import Feed
 from qmd_daemon.serve.guard import Guards
 from qmd_daemon.serve.incoming import CALLER, request_id
@@ -55,12 +56,14 @@ class Http:
         lifecycle: Lifecycle,
         engine_status: Callable[[], EngineStatus],
         *,
+        grants: Grants,
         feed: Feed | None = None,
         model: Callable[[], ModelInfo | None] = lambda: None,
     ) -> None:
         self._config = config
         self._feed = feed or Feed()
         self._lifecycle = lifecycle
+        self._door = Door(config, grants)
         self._api = Api(dispatcher, self._feed, model, config.body_s)
         self._probes = Probes(lifecycle, engine_status)
         self.address = ""
@@ -69,8 +72,7 @@ class Http:
         """Raises PortTaken, or QmdError("invalid") when the address is not one to listen on."""
         host, port = self._config.host, self._config.port
         logging.getLogger("aiohttp.server").addFilter(errors.quieten)
-        if not errors.is_loopback(host):
-            raise QmdError("invalid", f"HTTP is not served on {host!r}.", "Set [http] host to 127.0.0.1.")
+        self._door.check_address()
         # The client's end cancels its request: nobody waits for the answer any more.
         self._runner = web.AppRunner(
             self.application(),
@@ -107,7 +109,7 @@ class Http:
 
     def application(self) -> web.Application:
         app = web.Application(
-            middlewares=[self._frame, errors.answer_errors, errors.refuse_strangers],
+            middlewares=[self._frame, errors.answer_errors, self._admit],
             client_max_size=self._config.max_body_bytes,
         )
         app.add_routes([web.route(route.method, route.pattern, route.answer) for route in self.routes()])
@@ -129,7 +131,6 @@ class Http:
     async def _frame(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Around everything: who asks, under which name, and no sniffing of what the answer is."""
         self._guards.begun(request.protocol)
-        request[CALLER] = Caller(f"http:{request.remote}")
         try:
             response = await handler(request)
         finally:
@@ -138,6 +139,11 @@ class Http:
             response.headers["X-Content-Type-Options"] = "nosniff"
             response.headers["X-Request-Id"] = request_id(request)
         return response
+
+    @web.middleware
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[CALLER] = self._door.admit(request)
+        return await handler(request)
 
 
 def _port(sockets: Any) -> int:

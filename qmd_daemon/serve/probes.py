@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from ipc.protocol import PROTOCOL_VERSION, EngineStatus
 from qmd_daemon.serve import answers
+from qmd_daemon.serve.door import PROBING
+from qmd_daemon.serve.incoming import CALLER
 from qmd_daemon.serve.lifecycle import Lifecycle
 
 
@@ -40,7 +42,9 @@ class Probes:
         self._lifecycle = lifecycle
         self._engine_status = engine_status
 
-    async def health(self, _: web.Request) -> web.Response:
+    async def health(self, request: web.Request) -> web.Response:
+        if request[CALLER] is PROBING:
+            return answers.json({"status": "ok", "ready": self._lifecycle.pong().ready, "state": self._lifecycle.phase})
         pong, engine = self._lifecycle.pong(), self._engine_status()
         return answers.json(
             {

@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pull": ("pull", "fetch models: of a profile, or by name"),
     "models": ("models", "list, remove, export, import and plan models"),
     "status": ("status", "what is indexed, and whether the daemon runs"),
+    "token": ("token", "who may ask over HTTP from elsewhere"),
     "ps": ("ps", "which models are in memory, and until when"),
     "completion": ("completion", "what the shell needs to complete commands and flags"),
     "check": ("check", "whether the models are there"),

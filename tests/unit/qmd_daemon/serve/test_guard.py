@@ -12,12 +12,14 @@ import pytest
 
 from ipc.protocol import EngineStatus
 from qmd_daemon.config import HttpConfig
+from qmd_daemon.grants import Grants
 from qmd_daemon.serve.dispatch import Dispatcher
 from qmd_daemon.serve.http import Http
 from qmd_daemon.serve.lifecycle import Lifecycle
 
 BODY = 64 * 1024
 CONFIG = HttpConfig(port=0, max_body_bytes=BODY, connections=20, header_s=0.3, body_s=0.3)
+NOBODY = Grants("/nowhere/access.json")
 ENGINE = EngineStatus(state="off", engine="fake", model="fake", device="cpu")
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /search HTTP/1.1\r\nHost: localhost\r\n"
@@ -79,7 +81,7 @@ class Server:
 
 @pytest.fixture
 async def server(dispatcher: Dispatcher, lifecycle: Lifecycle) -> AsyncIterator[Server]:
-    async with Http(CONFIG, dispatcher, lifecycle, lambda: ENGINE) as http:
+    async with Http(CONFIG, dispatcher, lifecycle, lambda: ENGINE, grants=NOBODY) as http:
         found = Server(http)
         yield found
         await found.close()

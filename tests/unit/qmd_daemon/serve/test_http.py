@@ -13,11 +13,13 @@ from structlog.testing import capture_logs
 from ipc.errors import QmdError
 from ipc.protocol import EngineStatus, Get, IndexEvent, ModelsEvent, Rerank, Search, Status
 from qmd_daemon.config import HttpConfig
+from qmd_daemon.grants import Grants
 from qmd_daemon.serve.dispatch import Dispatcher
 from qmd_daemon.serve.feed import LISTENERS_MAX, Feed
 from qmd_daemon.serve.http import Http, PortTaken
 from qmd_daemon.serve.lifecycle import Lifecycle
 
+NOBODY = Grants("/nowhere/access.json")
 ENGINE = EngineStatus(state="off", engine="fake", model="fake", device="cpu")
 CONFIG = HttpConfig(port=0, max_body_bytes=4096)
 
@@ -53,7 +55,7 @@ def unnamed(requests: list[Any]) -> list[Any]:
 @pytest.fixture
 async def web(dispatcher: Dispatcher, lifecycle: Lifecycle) -> AsyncIterator[Web]:
     async with (
-        Http(CONFIG, dispatcher, lifecycle, lambda: ENGINE) as http,
+        Http(CONFIG, dispatcher, lifecycle, lambda: ENGINE, grants=NOBODY) as http,
         aiohttp.ClientSession() as session,
     ):
         yield Web(session, http.address)
@@ -90,7 +92,7 @@ class TestReady:
     async def test_not_while_a_model_loads(self, dispatcher: Dispatcher, lifecycle: Lifecycle) -> None:
         loading = EngineStatus(state="starting", engine="ct2", model="m")
         async with (
-            Http(CONFIG, dispatcher, lifecycle, lambda: loading) as http,
+            Http(CONFIG, dispatcher, lifecycle, lambda: loading, grants=NOBODY) as http,
             aiohttp.ClientSession() as session,
         ):
             assert await Web(session, http.address).get("/ready") == (503, {"ready": False, "state": "loading m"})
@@ -100,7 +102,7 @@ class TestEvents:
     async def test_what_happens_by_topic(self, dispatcher: Dispatcher, lifecycle: Lifecycle) -> None:
         feed = Feed()
         async with (
-            Http(CONFIG, dispatcher, lifecycle, lambda: ENGINE, feed=feed) as http,
+            Http(CONFIG, dispatcher, lifecycle, lambda: ENGINE, grants=NOBODY, feed=feed) as http,
             aiohttp.ClientSession() as session,
             asyncio.timeout(20),
         ):
@@ -315,7 +317,7 @@ async def test_a_client_that_goes_away_cancels_its_request(
     dispatcher: Dispatcher, lifecycle: Lifecycle, work: Any
 ) -> None:
     work.endless = (Search,)
-    async with Http(CONFIG, dispatcher, lifecycle, lambda: ENGINE) as http:
+    async with Http(CONFIG, dispatcher, lifecycle, lambda: ENGINE, grants=NOBODY) as http:
         async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
             asking = group.create_task(Web(session, http.address).post("/search", {"query": "a"}))
             await work.waiting.wait()
@@ -328,12 +330,12 @@ class TestAddress:
     async def test_a_taken_port(self, web: Web, dispatcher: Dispatcher, lifecycle: Lifecycle) -> None:
         port = int(web.address.rpartition(":")[2])
         with pytest.raises(PortTaken, match=str(port)):
-            async with Http(HttpConfig(port=port), dispatcher, lifecycle, lambda: ENGINE):
+            async with Http(HttpConfig(port=port), dispatcher, lifecycle, lambda: ENGINE, grants=NOBODY):
                 pass
 
     @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org"])
     async def test_only_loopback(self, dispatcher: Dispatcher, lifecycle: Lifecycle, host: str) -> None:
         with pytest.raises(QmdError) as caught:
-            async with Http(HttpConfig(host=host, port=0), dispatcher, lifecycle, lambda: ENGINE):
+            async with Http(HttpConfig(host=host, port=0), dispatcher, lifecycle, lambda: ENGINE, grants=NOBODY):
                 pass
         assert caught.value.code == "invalid"
