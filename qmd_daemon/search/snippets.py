@@ -6,6 +6,7 @@ words begin with, lines are ranked by that, and only the best few are segmented 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
@@ -143,8 +144,9 @@ def _occurrences(text: str, asked: Wanted, start: int, stop: int) -> dict[int, s
         for at in itertools.islice(_each(lower, needle, start, stop), _PLACES):
             found.setdefault(at, needle)
     if asked.pattern is not None:
+        fold = functools.cache(segment.fold)  # the same few words, many times
         for match in itertools.islice(asked.pattern.finditer(text, start, stop), _PLACES):
-            found.setdefault(match.start(), segment.fold(match[0]))
+            found.setdefault(match.start(), fold(match[0]))
     return found
 
 

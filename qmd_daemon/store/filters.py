@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 from ipc.errors import QmdError
 
-_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
-_AGO = re.compile(r"(\d{1,5})([dwmy])")
+# Compiled when they are needed: `qmd search` imports this, and mostly filters nothing.
+_DATE = r"\d{4}(-\d{2}(-\d{2})?)?"
+_AGO = r"(\d{1,5})([dwmy])"
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
-_CONDITION = re.compile(r"([^=!]+?)\s*(!?=)\s*(.+)", re.DOTALL)
+_CONDITION = r"(?s)([^=!]+?)\s*(!?=)\s*(.+)"
 # What front matter calls the date of a document; without one, it is that of the file.
 _DATED = (
     "coalesce((SELECT max(value) FROM metadata WHERE metadata.hash = documents.hash AND key = 'date'),"
@@ -55,7 +56,7 @@ def read(
 ) -> Filter:
     """Check what a person asks for. Raises QmdError("invalid")."""
     for condition in where:
-        if not _CONDITION.fullmatch(condition.strip()):
+        if not re.fullmatch(_CONDITION, condition.strip()):
             raise QmdError(
                 "invalid", f"The condition {condition!r} is not KEY=VALUE.", "Such as tags=gpu or draft!=true."
             )
@@ -100,7 +101,7 @@ def _marks(values: Sequence[str]) -> str:
 
 def _metadata(condition: str) -> tuple[str, list[str]]:
     """`tags=gpu,cpu`: one of the values of `tags` is one of these; `tags!=gpu`: none is."""
-    found = _CONDITION.fullmatch(condition)
+    found = re.fullmatch(_CONDITION, condition)
     if found is None:
         raise ValueError(condition)  # `read` has checked it
     key, wanted = found[1].strip().casefold(), [one.strip().casefold() for one in found[3].split(",")]
@@ -128,9 +129,9 @@ def _date(text: str) -> str:
     from datetime import date, timedelta
 
     try:
-        if ago := _AGO.fullmatch(text):
+        if ago := re.fullmatch(_AGO, text):
             return (date.today() - timedelta(days=int(ago[1]) * _DAYS[ago[2]])).isoformat()  # noqa: DTZ011 - the person's day
-        if _DATE.fullmatch(text):
+        if re.fullmatch(_DATE, text):
             date.fromisoformat(text + "-01-01"[len(text) - 4 :])
             return text
     except (ValueError, OverflowError):

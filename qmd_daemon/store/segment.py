@@ -45,6 +45,8 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return text.lower()
+    if text[0] >= _FIRST_CJK and _han().fullmatch(text):  # most of Chinese: nothing to decompose, and no case
+        return text.translate(variants.table())
     decomposed = unicodedata.normalize("NFKD", text).casefold()
     folded = unicodedata.normalize("NFKC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f"))
     return folded.translate(variants.table()) if is_cjk(folded) else folded
@@ -63,6 +65,11 @@ def is_cjk(text: str) -> bool:
 @functools.cache
 def _cjk() -> re.Pattern[str]:
     return re.compile(_CJK)
+
+
+@functools.cache
+def _han() -> re.Pattern[str]:
+    return re.compile("[\u3400-\u9fff]+")
 
 
 def pairs(run: str) -> list[str]:

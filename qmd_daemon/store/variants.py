@@ -31,16 +31,19 @@ def table() -> dict[int, int]:
 
 
 @functools.cache
-def _spellings() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for code, one in table().items():
-        found[chr(one)] = found.get(chr(one), chr(one)) + chr(code)
-    return found
+def _aligned() -> tuple[str, str]:
+    """The table as two strings of equal length, which are searched faster than its inverse is built."""
+    return "".join(map(chr, table())), "".join(map(chr, table().values()))
 
 
 def spellings(character: str) -> str:
     """All characters that `table` makes this one of, itself among them."""
-    return _spellings().get(character, character)
+    others, ones = _aligned()
+    found, place = character, ones.find(character)
+    while place >= 0:
+        found += others[place]
+        place = ones.find(character, place + 1)
+    return found
 
 
 def _pairs(name: str) -> dict[int, int]:

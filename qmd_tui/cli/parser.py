@@ -9,6 +9,9 @@ from typing import Any, NoReturn
 
 from ipc.errors import QmdError
 
+# argparse asks gettext for the translation of its headings, and gettext imports locale: 1.3 ms, to find none.
+argparse._ = str  # type: ignore[attr-defined]  # noqa: SLF001
+
 
 class _Formatter(argparse.HelpFormatter):
     """The usual one looks for the width through shutil, whose import costs 2 ms; one is made for each argument."""
