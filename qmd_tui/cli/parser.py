@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from ipc.errors import QmdError
 
 # argparse asks gettext for the translation of its headings, and gettext imports locale: 1.3 ms, to find none.
-argparse._ = str  # type: ignore[attr-defined]  # noqa: SLF001
+argparse._ = str  # type: ignore[attr-defined]
 
 
 class _Formatter(argparse.HelpFormatter):
