@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ipc.holder import Holder
 from ipc.paths import Paths
-from ipc.protocol import PROTOCOL_VERSION, Publish, Topic
+from ipc.protocol import PROTOCOL_VERSION, GpuSample, IndexStatus, Job, Publish, Topic
 from qmd_daemon import __version__, logs
 from qmd_daemon.config import Config
 from qmd_daemon.engine.gpu import Meter
@@ -107,7 +107,10 @@ class App:
         jobs = await stack.enter_async_context(
             Jobs(indexes, engine, self._config.ingest, collections, publish, others={"fetch": puller.pull})
         )
-        telemetry = await stack.enter_async_context(Telemetry(Meter(lambda: engine.worker_pid).sample, publish))
+        self._indexes, self._jobs = indexes, jobs
+        self._telemetry = telemetry = await stack.enter_async_context(
+            Telemetry(Meter(lambda: engine.worker_pid).sample, publish)
+        )
         return Handlers(
             lifecycle=self._lifecycle,
             indexes=indexes,
@@ -133,6 +136,7 @@ class App:
                 grants=Grants(self._paths.grants_file),
                 feed=self._feed,
                 model=engine.model,
+                standing=self._standing,
             )
             await stack.enter_async_context(http)
         except PortTaken as error:
@@ -142,6 +146,9 @@ class App:
             self._lifecycle.note = f"no HTTP: {error.message}"
         else:
             self._lifecycle.http = http.address
+
+    async def _standing(self) -> tuple[list[IndexStatus], GpuSample | None, list[Job]]:
+        return await self._indexes.statuses(), self._telemetry.last, self._jobs.list()
 
     def _announce(self) -> None:
         """For clients whose runtime directory is another one."""

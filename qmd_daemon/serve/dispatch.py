@@ -12,6 +12,7 @@ import structlog
 from ipc import codec
 from ipc.errors import QmdError
 from ipc.protocol import AnyRequest, Done, JobGet, Ping, Reply, Shutdown
+from qmd_daemon.metrics import Metrics
 from qmd_daemon.serve import access, audit
 from qmd_daemon.serve.answer import Answer, Emit, Handle
 from qmd_daemon.serve.caller import OWNER, Caller
@@ -35,7 +36,12 @@ class Dispatcher:
     """
 
     def __init__(
-        self, lifecycle: Lifecycle, *, max_in_flight: int = MAX_IN_FLIGHT, max_of_one: int = MAX_OF_ONE
+        self,
+        lifecycle: Lifecycle,
+        *,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        max_of_one: int = MAX_OF_ONE,
+        metrics: Metrics | None = None,
     ) -> None:
         """`max_of_one`: requests of one client under way, so that none keeps the others out."""
         self._lifecycle = lifecycle
@@ -43,10 +49,16 @@ class Dispatcher:
         self._max_of_one = max_of_one
         self._clients: Counter[str] = Counter()
         self._rates = Rates()
+        self.metrics = metrics or Metrics()
         self._handle: Handle | None = None
         self._running: set[asyncio.Timeout] = set()
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return len(self._running)
 
     def open(self, handle: Handle) -> None:
         self._handle = handle
@@ -82,10 +94,10 @@ class Dispatcher:
         op = type(request).__struct_config__.tag
         named = {"id": request.id} if _is_plain(request.id) else {}
         with structlog.contextvars.bound_contextvars(request=token, op=op, **named):
-            code = "cancelled"
+            code, reply = "cancelled", None
             try:
                 answer = await self._run(request, emit, caller)
-                code = "ok"
+                code, reply = "ok", answer.reply
                 return answer
             except QmdError as error:
                 code = error.code
@@ -97,7 +109,9 @@ class Dispatcher:
             finally:
                 if caller.grant is not None:
                     audit.note(request, caller.grant, code)
-                log.info("request.done", code=code, ms=round(1000 * (time.perf_counter() - started), 1))
+                seconds = time.perf_counter() - started
+                self.metrics.answered(request, code, seconds, reply)
+                log.info("request.done", code=code, ms=round(1000 * seconds, 1))
 
     async def _run(self, request: AnyRequest, emit: Emit, caller: Caller) -> Answer:
         if self._handle is None:

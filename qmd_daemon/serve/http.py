@@ -6,15 +6,16 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from ipc.errors import QmdError
-from ipc.protocol import EngineStatus
+from ipc.protocol import EngineStatus, GpuSample, IndexStatus, Job
 from qmd_daemon.config import HttpConfig
 from qmd_daemon.engine.model import ModelInfo
 from qmd_daemon.grants import Grants
@@ -22,6 +23,7 @@ from qmd_daemon.serve import answers, errors, openapi
 from qmd_daemon.serve.api import Api
 from qmd_daemon.serve.dispatch import Dispatcher
 from qmd_daemon.serve.door import Door
+from qmd_daemon.serve.exposition import Standing, render
 from qmd_daemon.serve.feed import Feed
 from qmd_daemon.serve.guard import Guards
 from qmd_daemon.serve.incoming import CALLER, request_id
@@ -33,6 +35,8 @@ from qmd_daemon.serve.routes import Route
 _SHUTDOWN_S = 1.0
 _IDLE_S = 75.0
 _BACKLOG = 1024
+# What is not known without asking: the open indexes, the last reading of the card, the jobs.
+Standings = Callable[[], Awaitable[tuple[list[IndexStatus], GpuSample | None, list[Job]]]]
 
 
 class PortTaken(QmdError):
@@ -58,11 +62,15 @@ class Http:
         *,
         grants: Grants,
         feed: Feed | None = None,
+        standing: Standings | None = None,
         model: Callable[[], ModelInfo | None] = lambda: None,
     ) -> None:
         self._config = config
         self._feed = feed or Feed()
         self._lifecycle = lifecycle
+        self._dispatcher = dispatcher
+        self._engine_status = engine_status
+        self._standing = standing
         self._door = Door(config, grants)
         self._api = Api(dispatcher, self._feed, model, config.body_s)
         self._probes = Probes(lifecycle, engine_status)
@@ -121,8 +129,27 @@ class Http:
             Route("GET", "/health", "Alive, on which device, and why not on the wanted one.", probes.health, Health),
             Route("GET", "/ready", "Ready to answer: not while it starts, loads or drains.", probes.ready, Ready),
             *self._api.routes(),
+            Route("GET", "/metrics", "For Prometheus.", self._metrics, str, media="text/plain"),
             Route("GET", "/openapi.json", "This description.", self._openapi, dict[str, Any]),
         ]
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """How things stand is looked up at each scrape; what happens is counted as it does."""
+        indexes, gpu, jobs = await self._standing() if self._standing else ([], None, [])
+        pong = self._lifecycle.pong()
+        now = Standing(
+            version=pong.version,
+            uptime_s=self._lifecycle.uptime_s,
+            ready=pong.ready,
+            in_flight=self._dispatcher.in_flight,
+            connections=self.connections,
+            engine=self._engine_status(),
+            gpu=gpu,
+            indexes=indexes,
+            jobs=jobs,
+        )
+        text = render(now, self._dispatcher.metrics.registry, request[CALLER].grant)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def _openapi(self, _: web.Request) -> web.Response:
         return answers.json(openapi.describe(self.routes(), self._lifecycle.version))
@@ -142,7 +169,11 @@ class Http:
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[CALLER] = self._door.admit(request)
+        try:
+            request[CALLER] = self._door.admit(request)
+        except QmdError as error:
+            self._dispatcher.metrics.refused(error.code)
+            raise
         return await handler(request)
 
 

@@ -226,6 +226,10 @@ class Indexes:
             except OSError as error:  # there is no place left to save to
                 log.info("index.lost", index=name, reason=str(error))
 
+    async def statuses(self) -> list[IndexStatus]:
+        """What is in each that is open."""
+        return [await index.status() for index in list(self._open.values())]
+
     async def close(self) -> None:
         """Close them all; again: nothing."""
         self._closed = True

@@ -159,3 +159,23 @@ def test_a_collection_that_is_none_is_told(home: Paths, capsys: pytest.CaptureFi
     assert execute(["token", "create", "--name", "phone", "--collections", "nots"]) == 1
     assert "Collection not found: nots" in capsys.readouterr().err
     assert not os.path.exists(home.grants_file)
+
+
+def test_metrics_count_what_was_asked_and_hide_other_collections(indexed: Any, make: Callable[..., str]) -> None:
+    def scrape(**headers: str) -> str:
+        place = urlsplit(indexed.endpoint.http)
+        connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=30)
+        try:
+            connection.request("GET", "/metrics", headers=headers)
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    ask(indexed, "POST", "/search", {"query": "backup"})
+    everything = scrape()
+    assert 'qmd_requests_total{code="ok",op="search"} 1.0' in everything
+    assert 'qmd_collection_documents{collection="diary",index="index"} 1.0' in everything
+    own = scrape(**bearer(make("phone", "--collections", "notes")))
+    assert 'qmd_collection_documents{collection="notes",index="index"} 1.0' in own
+    assert "diary" not in own
+    assert "qmd_requests_total" not in own
