@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def attach(paths: Paths, on_wait: Callable[[str], None]) -> AsyncIterator[Client]:
     """Find the daemon or launch it, and connect. `on_wait` is called in the loop. Raises QmdError."""
-    endpoint = await _ensure(paths, on_wait)
+    endpoint = await ensure(paths, on_wait)
     from ipc.client import Client  # imported by the thread already, so that the first frame does not wait for it
 
     async with Client(endpoint.rpc, endpoint.events) as client:
         yield client
 
 
-async def _ensure(paths: Paths, on_wait: Callable[[str], None]) -> Endpoint:
+async def ensure(paths: Paths, on_wait: Callable[[str], None]) -> Endpoint:
     loop = asyncio.get_running_loop()
     found: asyncio.Future[Endpoint] = loop.create_future()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 ALIASES = {"deep-search": "query", "vector-search": "vsearch", "skills": "skill"}
 
 _BATCHES = "Batches are cut by tokens here, and what is done is stored document by document."
-_SERVER = "The daemon serves HTTP by itself; `qmd server --http-port PORT` chooses the port."
+_SERVER = "The daemon serves HTTP by itself, agents at /mcp; `qmd server --http-port PORT` chooses the port."
 FLAGS = {
     "--no-gpu": 'Set QMD_DEVICE=cpu for the daemon, or device = "cpu" in config.toml.',
     "--max-docs-per-batch": _BATCHES,

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trust": ("trust", "allow what a project's index.yml asks for"),
     "bench": ("bench", "measure the searches: a fixture, judgments, or your own documents"),
     "skill": ("skill", "teach an agent to use qmd"),
+    "mcp": ("mcp", "the tools for an AI agent, on stdin and stdout"),
     "pull": ("pull", "fetch models: of a profile, or by name"),
     "models": ("models", "list, remove, export, import and plan models"),
     "status": ("status", "what is indexed, and whether the daemon runs"),
