@@ -31,6 +31,7 @@ from qmd_daemon.serve.feed import Feed
 from qmd_daemon.serve.handlers import Handlers
 from qmd_daemon.serve.http import Http, PortTaken
 from qmd_daemon.serve.lifecycle import Lifecycle
+from qmd_daemon.serve.mcp import Mcp
 from qmd_daemon.serve.pulling import Puller
 from qmd_daemon.serve.rpc import Rpc
 from qmd_daemon.serve.telemetry import Telemetry
@@ -137,6 +138,7 @@ class App:
                 feed=self._feed,
                 model=engine.model,
                 standing=self._standing,
+                others=[Mcp(self._paths, self._dispatcher, self._config.http.body_s).route()],
             )
             await stack.enter_async_context(http)
         except PortTaken as error:

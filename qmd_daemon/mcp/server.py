@@ -28,8 +28,8 @@ _TEMPLATE = types.ResourceTemplate(
 )
 
 
-async def build(tools: Tools) -> Server[Any]:
-    """A server whose answers are these tools'."""
+def build(tools: Tools, instructions: str) -> Server[Any]:
+    """A server whose answers are these tools'. The instructions are what it says of itself."""
 
     async def list_tools(*_: Any) -> types.ListToolsResult:
         return types.ListToolsResult(tools=[
@@ -71,7 +71,7 @@ async def build(tools: Tools) -> Server[Any]:
         "qmd",
         title="QMD",
         version=__version__,
-        instructions=await tools.instructions(),
+        instructions=instructions,
         cache_hints={"tools/list": _LISTS, "resources/templates/list": _LISTS},
         on_list_tools=list_tools,
         on_call_tool=call_tool,

@@ -5,10 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
+from urllib.parse import unquote
 
 from ipc.errors import QmdError
 from ipc.paths import Paths
-from ipc.protocol import AnyRequest, CollectionInfo, DocumentReply, Get, Reply, SearchReply, Status, StatusReply
+from ipc.protocol import (
+    AnyRequest,
+    CollectionInfo,
+    CollectionList,
+    CollectionsReply,
+    DocumentReply,
+    Get,
+    Reply,
+    SearchReply,
+    Status,
+    StatusReply,
+)
 from qmd_daemon.mcp import answers
 from qmd_daemon.mcp.arguments import GetArguments, MultiGetArguments, QueryArguments, StatusArguments, read
 
@@ -20,7 +32,7 @@ _RESOURCE_CHARS = 400_000
 class Ask(Protocol):
     """Have the daemon do something. Raises QmdError."""
 
-    async def __call__(self, request: AnyRequest, reply: type[R]) -> R: ...
+    async def __call__(self, request: AnyRequest, reply: type[R], /) -> R: ...
 
 
 class Answer(NamedTuple):
@@ -58,19 +70,9 @@ class Tools:
         more = f"\n\n(more: lines {shown.next_line}-{reply.total_lines})" if shown.next_line else ""
         return f"{context}{shown.text}{more}"
 
-    async def instructions(self) -> str:
-        """Read from the index itself: an agent's start must not wait for the daemon's."""
-        return answers.instructions(await asyncio.to_thread(self._collections))
-
-    def _collections(self) -> list[CollectionInfo]:
-        import msgspec
-
-        from qmd_daemon import offline
-
-        try:
-            return msgspec.convert(offline.collections(self._paths, index=self._index), list[CollectionInfo])
-        except QmdError:
-            return []  # nothing is indexed yet, or the index is damaged: the tools say so
+    async def collections(self) -> list[CollectionInfo]:
+        """Those that whoever asks may see."""
+        return (await self._ask(CollectionList(index=self._index, client="agent"), CollectionsReply)).collections
 
     async def _query(self, arguments: Mapping[str, Any] | None) -> Answer:
         asked = read(QueryArguments, arguments).request(self._index)
@@ -84,19 +86,23 @@ class Tools:
         return Answer(answers.document(await self._ask(request, DocumentReply), numbers=asked.line_numbers))
 
     async def _multi_get(self, arguments: Mapping[str, Any] | None) -> Answer:
-        """Read from the index itself, as `qmd multi-get` does."""
+        """Read from the index itself, as `qmd multi-get` does; of those collections that the daemon lets us see."""
         asked = read(MultiGetArguments, arguments)
-        text = await asyncio.to_thread(self._documents, asked)
+        visible = {one.name for one in await self.collections()}
+        text = await asyncio.to_thread(self._documents, asked, visible)
         if not text:
             raise QmdError("not_found", f"No documents match {asked.pattern!r}.", "`query` finds by content.")
         return Answer(text)
 
-    def _documents(self, asked: MultiGetArguments) -> str:
+    def _documents(self, asked: MultiGetArguments, visible: set[str]) -> str:
         from qmd_daemon import offline
 
         rows, wrong = offline.multi_get(
             self._paths, asked.pattern, max_lines=asked.max_lines, max_bytes=asked.max_bytes, index=self._index
         )
+        if hidden := {one["name"] for one in offline.collections(self._paths, index=self._index)} - visible:
+            rows = (row for row in rows if _collection(row) not in hidden)
+            wrong = [QmdError(one.code, one.message) for one in wrong]  # hints name what is near
         text = answers.documents(rows, wrong, numbers=asked.line_numbers)
         return text.encode("utf-8", "replace").decode()  # a name need not be UTF-8
 
@@ -104,3 +110,8 @@ class Tools:
         read(StatusArguments, arguments)
         reply = await self._ask(Status(index=self._index, client="agent"), StatusReply)
         return Answer(*answers.status(reply))
+
+
+def _collection(row: Mapping[str, Any]) -> str:
+    address: str = row["file"]
+    return unquote(address.removeprefix("qmd://").partition("/")[0])

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -64,8 +64,10 @@ class Http:
         feed: Feed | None = None,
         standing: Standings | None = None,
         model: Callable[[], ModelInfo | None] = lambda: None,
+        others: Sequence[web.RouteDef] = (),
     ) -> None:
         self._config = config
+        self._others = others
         self._feed = feed or Feed()
         self._lifecycle = lifecycle
         self._dispatcher = dispatcher
@@ -121,6 +123,7 @@ class Http:
             client_max_size=self._config.max_body_bytes,
         )
         app.add_routes([web.route(route.method, route.pattern, route.answer) for route in self.routes()])
+        app.add_routes(self._others)  # what speaks a protocol of its own is not described
         return app
 
     def routes(self) -> list[Route]:

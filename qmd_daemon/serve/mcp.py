@@ -13,40 +13,63 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from ipc import codec
+from ipc.errors import QmdError
 from ipc.paths import DEFAULT_INDEX, Paths, check_index_name
 from ipc.protocol import AnyRequest, ErrorReply, Reply
+from qmd_daemon.mcp.answers import instructions
 from qmd_daemon.mcp.tools import Tools
 from qmd_daemon.serve.dispatch import Dispatcher
+from qmd_daemon.serve.incoming import CALLER, read
 
 R = TypeVar("R", bound=Reply)
+# The requests whose answers have the instructions.
+_HELLO = (b'"initialize"', b'"server/discover"')
 Message = MutableMapping[str, Any]
 
 
 class Mcp:
-    """Answers the requests of agents, with the operations behind the dispatcher."""
+    """Answers the requests of agents, with the operations behind the dispatcher and within what the caller may do."""
 
-    def __init__(self, paths: Paths, dispatcher: Dispatcher) -> None:
+    def __init__(self, paths: Paths, dispatcher: Dispatcher, body_s: float) -> None:
         self._paths = paths
         self._dispatcher = dispatcher
+        self._body_s = body_s
+
+    def route(self) -> web.RouteDef:
+        return web.post("/mcp", self.answer)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """`?index=NAME` asks another index than the default one."""
-        index = check_index_name(request.query.get("index", DEFAULT_INDEX))
+        caller = request[CALLER]
+        default = caller.grant.index if caller.grant else DEFAULT_INDEX
+        index = request.query.get("index", default)
+        if index != default:
+            check_index_name(index)
+
+        async def ask(asked: AnyRequest, reply: type[R]) -> R:
+            answered = (await self._dispatcher.run(asked, _no_stream, caller)).reply
+            if isinstance(answered, ErrorReply):
+                raise codec.carried_error(answered.error)
+            assert isinstance(answered, reply)  # noqa: S101  (for the type checker)
+            return answered
+
+        body = await read(request, self._body_s)
+        tools = Tools(self._paths, index, ask)
+        said = await _instructions(tools) if any(hello in body for hello in _HELLO) else ""
         # Imported by the first one who asks, in a thread: the others do not wait.
         managers = await asyncio.to_thread(import_module, "mcp.server.streamable_http_manager")
         servers = await asyncio.to_thread(import_module, "qmd_daemon.mcp.server")
-        server = await servers.build(Tools(self._paths, index, self._ask))
+        server = servers.build(tools, said)
         manager = managers.StreamableHTTPSessionManager(server, json_response=True, stateless=True)
-        body = await request.read()
         async with manager.run():
             return await _bridge(manager.handle_request, request, body)
 
-    async def _ask(self, request: AnyRequest, reply: type[R]) -> R:
-        answered = (await self._dispatcher.run(request, _no_stream)).reply
-        if isinstance(answered, ErrorReply):
-            raise codec.carried_error(answered.error)
-        assert isinstance(answered, reply)  # noqa: S101  (for the type checker)
-        return answered
+
+async def _instructions(tools: Tools) -> str:
+    try:
+        return instructions(await tools.collections())
+    except QmdError:
+        return instructions([])
 
 
 async def _no_stream(_: Reply) -> None:

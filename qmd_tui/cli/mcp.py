@@ -49,10 +49,25 @@ async def _serve(paths: Paths, index: str) -> None:
         from qmd_daemon.mcp.server import build
         from qmd_daemon.mcp.tools import Tools
 
-        server = await build(Tools(paths, index, daemon.ask))
+        server = build(Tools(paths, index, daemon.ask), _instructions(paths, index))
         async with stdio_server() as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
         starting.cancel()
+
+
+def _instructions(paths: Paths, index: str) -> str:
+    """Of what the index itself says: an agent's hello must not wait for the daemon's start."""
+    import msgspec
+
+    from ipc.protocol import CollectionInfo
+    from qmd_daemon import offline
+    from qmd_daemon.mcp import answers
+
+    try:
+        found = offline.collections(paths, index=index)
+    except QmdError:
+        found = []  # nothing is indexed yet, or the index is damaged: the tools say which
+    return answers.instructions(msgspec.convert(found, list[CollectionInfo]))
 
 
 class Daemon:

@@ -53,3 +53,15 @@ def test_get_imports_what_it_needs(tmp_path: Path) -> None:
 def test_the_blocking_commands_import_no_event_loop(tmp_path: Path) -> None:
     code, imported = run(tmp_path, "stop", watched=("asyncio", "textual", "aiohttp", "numpy", "tantivy"))
     assert (code, imported) == (0, [])
+
+
+@pytest.mark.parametrize("argv", [["mcp", "stop"], ["status"], ["vsearch"], ["stop"]], ids=" ".join)
+def test_only_agents_pay_for_their_protocol(tmp_path: Path, argv: list[str]) -> None:
+    _, imported = run(tmp_path, *argv, watched=("mcp", "pydantic", "starlette"))
+    assert imported == []
+
+
+def test_the_daemon_does_not_import_it_to_start() -> None:
+    script = "import sys, qmd_daemon.app; print({'mcp', 'pydantic', 'starlette'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
