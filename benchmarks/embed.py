@@ -6,7 +6,7 @@ all-MiniLM-L6-v2; texts of about 20 and 200 tokens; a real daemon with its worke
 client in this process, which is part of the time. PYTHON is an interpreter with sentence-transformers, onnxruntime
 and onnx (`make bench-embed` has one); without it, only bare CTranslate2 is compared. That is a process of its own
 that calls it in a loop with the best settings we know. All take turns within a round, so that a busy machine is busy
-for all.
+for all; texts for each second of the processor (of all processes that take part) hardly depend on that at all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
+import psutil
 from texts import make_texts
 
 from ipc.launch import find_daemon
@@ -53,7 +55,7 @@ def bare(directory: str) -> None:
     for line in sys.stdin:
         order = json.loads(line)
         texts = make_texts(order["kind"], order["count"])
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         tokens = sorted(model.tokens(texts, "document"), key=len)
         batches: list[list[list[int]]] = [[]]
         for text in tokens:
@@ -62,14 +64,22 @@ def bare(directory: str) -> None:
             batches[-1].append(text)
         with ThreadPoolExecutor(cores() + 1) as pool:
             assert sum(len(vectors) for vectors in pool.map(model.vectors, batches)) == len(texts)
-        seconds = time.perf_counter() - began
-        print(json.dumps({"seconds": seconds, "peak_bytes": peak_bytes(os.getpid())}), flush=True)
+        seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
+        answer = {"seconds": seconds, "cpu_s": cpu_s, "peak_bytes": peak_bytes(os.getpid())}
+        print(json.dumps(answer), flush=True)
 
 
 def peak_bytes(pid: int) -> int:
     """The highest resident memory that a process has had."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+class Took(NamedTuple):
+    """Seconds on the wall, and of the processor."""
+
+    seconds: float
+    cpu_s: float
 
 
 class Side:
@@ -87,14 +97,14 @@ class Side:
         )
         self.peak_bytes = 0
 
-    def seconds(self, kind: str, count: int) -> float:
+    def embed(self, kind: str, count: int) -> Took:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps({"kind": kind, "count": count}) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         self.peak_bytes = answer["peak_bytes"]
-        return float(answer["seconds"])
+        return Took(answer["seconds"], answer["cpu_s"])
 
     def close(self) -> None:
         self._process.communicate()
@@ -129,20 +139,26 @@ class Daemon:
             pong = client.ping(timeout_s=5)
             return pong.http if pong.ready else ""
 
-    def over_zeromq(self, kind: str, count: int) -> float:
+    def over_zeromq(self, kind: str, count: int) -> Took:
         texts = make_texts(kind, count)
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), self._cpu_s()
         reply = self.client.call(Embed(texts=texts, client="bulk"), EmbedReply, timeout_s=600)
         assert len(reply.embeddings) == count
-        return time.perf_counter() - began
+        return Took(time.perf_counter() - began, self._cpu_s() - cpu_began)
 
-    def over_http(self, kind: str, count: int) -> float:
+    def over_http(self, kind: str, count: int) -> Took:
         body = json.dumps({"texts": make_texts(kind, count), "client": "bulk"}).encode()
         request = urllib.request.Request(f"{self.http}/embed", body, {"Content-Type": "application/json"})
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), self._cpu_s()
         with urllib.request.urlopen(request, timeout=600) as response:
             assert len(json.loads(response.read())) == count
-        return time.perf_counter() - began
+        return Took(time.perf_counter() - began, self._cpu_s() - cpu_began)
+
+    def _cpu_s(self) -> float:
+        """Of the daemon, its worker, and the client, which is this process."""
+        worker = self.client.call(Ps(), PsReply).pid
+        times = [psutil.Process(pid).cpu_times() for pid in (self._process.pid, worker)]
+        return time.process_time() + sum(one.user + one.system for one in times)
 
     def peak_bytes(self) -> int:
         """Of the daemon and its worker together."""
@@ -165,25 +181,28 @@ class Daemon:
 
 
 def throughput(daemon: Daemon, sides: dict[str, Side], kind: str, count: int, rounds: int) -> None:
-    ways: dict[str, Callable[[str, int], float]] = {
+    ways: dict[str, Callable[[str, int], Took]] = {
         "daemon, ZeroMQ": daemon.over_zeromq,
         "daemon, HTTP": daemon.over_http,
-        **{name: side.seconds for name, side in sides.items()},
+        **{name: side.embed for name, side in sides.items()},
     }
-    speeds: dict[str, list[float]] = {name: [] for name in ways}
+    took: dict[str, list[Took]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, way in ways.items():
-            seconds = way(kind, count)
+            one = way(kind, count)
             if number:  # the first is to warm up
-                speeds[name].append(count / seconds)
-    print(f"\n{count} {kind} texts, median of {rounds} rounds")
-    for name, values in speeds.items():
-        ratios = [ours / theirs for ours, theirs in zip(speeds["daemon, ZeroMQ"], values, strict=True)]
-        http = [ours / theirs for ours, theirs in zip(speeds["daemon, HTTP"], values, strict=True)]
-        print(
-            f"  {name:15} {statistics.median(values):8.1f} texts/s   "
-            f"ZeroMQ is {statistics.median(ratios):5.2f} times, HTTP {statistics.median(http):5.2f} times as fast"
-        )
+                took[name].append(one)
+    for unit, at in (("second", 0), ("CPU second", 1)):
+        speeds = {name: [count / one[at] for one in all_of] for name, all_of in took.items()}
+        print(f"\n{count} {kind} texts, texts for each {unit}, median of {rounds} rounds")
+        for name, values in speeds.items():
+            ratios = [ours / theirs for ours, theirs in zip(speeds["daemon, ZeroMQ"], values, strict=True)]
+            http = [ours / theirs for ours, theirs in zip(speeds["daemon, HTTP"], values, strict=True)]
+            print(
+                f"  {name:16} {statistics.median(values):8.1f}   "
+                f"ZeroMQ is {statistics.median(ratios):5.2f} times, HTTP {statistics.median(http):5.2f} times as fast",
+                flush=True,
+            )
 
 
 def latency(daemon: Daemon, home: str) -> None:

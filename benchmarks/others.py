@@ -1,8 +1,8 @@
 """What others make of the same texts: `python benchmarks/others.py ENGINE DIRECTORY`, in an environment of their own.
 
 ENGINE is `torch` (sentence-transformers, float32), `onnx` or `onnx-int8` (onnxruntime); DIRECTORY holds the original
-model. Reads {"kind", "count"} from each line of stdin, embeds so many texts, and answers with the seconds that it took
-and the highest resident memory so far, in bytes. Knows nothing of QMD.
+model. Reads {"kind", "count"} from each line of stdin, embeds so many texts, and answers with the seconds that it took,
+those of the processor, and the highest resident memory so far, in bytes. Knows nothing of QMD.
 """
 
 from __future__ import annotations
@@ -127,9 +127,10 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         texts = make_texts(order["kind"], order["count"])
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         assert len(embed(texts)) == len(texts)
-        print(json.dumps({"seconds": time.perf_counter() - began, "peak_bytes": peak_bytes()}), flush=True)
+        seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
+        print(json.dumps({"seconds": seconds, "cpu_s": cpu_s, "peak_bytes": peak_bytes()}), flush=True)
 
 
 if __name__ == "__main__":

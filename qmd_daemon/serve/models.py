@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ipc.errors import QmdError
 from ipc.protocol import (
     MAX_TEXTS,
@@ -20,7 +22,7 @@ from ipc.protocol import (
     Role,
     TypedLine,
 )
-from qmd_daemon.engine.model import Priority
+from qmd_daemon.engine.model import Priority, Vectors
 from qmd_daemon.engine.supervisor import Engine
 from qmd_daemon.serve.dispatch import Answer
 
@@ -65,7 +67,7 @@ class Models:
         )
         binary = request.encoding == "f32"
         reply = EmbedReply(
-            embeddings=[] if binary else vectors.tolist(),
+            embeddings=[] if binary else _numbers(vectors),
             count=vectors.shape[0],
             dimension=vectors.shape[1],
             model=self._name("embedding"),
@@ -111,6 +113,13 @@ class Models:
     def _name(self, role: Role) -> str:
         model = self._engine.model(role)
         return model.name if model else ""
+
+
+def _numbers(vectors: Vectors) -> list[list[float]]:
+    """With nine decimals, which is as exact as float32. All that a float64 prints would be nearly twice as long to
+    read: 66 instead of 24 ms for a thousand texts in Python's own json."""
+    found: list[list[float]] = np.round(vectors.astype(np.float64), 9).tolist()
+    return found
 
 
 def _refuse_more_than_the_limit(what: str, texts: list[str]) -> None:

@@ -15,6 +15,13 @@ from qmd_tui.widgets.units import percent, size
 # How long the end of a job is told before the size of the index takes its place again.
 _TELL_S = 6.0
 _GAP = 2
+_JOBS = {
+    "update": "indexing",
+    "add": "indexing",
+    "embed": "embedding",
+    "cleanup": "cleaning up",
+    "fetch": "fetching models",
+}
 _DOTS = {"connecting": ("◌", "$warning"), "ready": ("●", "$success"), "lost": ("○", "$error")}
 
 
@@ -105,7 +112,7 @@ def index_forms(index: IndexStatus) -> list[str]:
 
 def job_forms(job: Job) -> list[str]:
     """How far a job is, or how it ended."""
-    name = {"update": "indexing", "embed": "embedding", "add": "indexing"}[job.kind]
+    name = _JOBS[job.kind]
     if job.state == "failed":
         return [f"{name} failed: {visible(job.error.message if job.error else '')}", f"{name} failed"]
     if job.state == "cancelled":
@@ -116,5 +123,6 @@ def job_forms(job: Job) -> list[str]:
     phase = visible(job.phase) or name
     if not job.total:
         return [phase]
-    count = f"{job.done:,}/{job.total:,}"
+    in_bytes = job.unit == "bytes"
+    count = f"{size(job.done)}/{size(job.total)}" if in_bytes else f"{job.done:,}/{job.total:,}"
     return [f"{phase} {count} {visible(job.current)}".rstrip(), f"{phase} {count}", percent(job.done / job.total)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 import pytest
 from rich.cells import cell_len
 
@@ -79,6 +81,26 @@ def test_the_size_of_the_index() -> None:
 def test_how_far_a_job_is(fields: dict[str, object], text: str) -> None:
     job = Job(id="1", kind="update", index="index", **fields)  # type: ignore[arg-type]
     assert job_forms(job)[0] == text
+
+
+@pytest.mark.parametrize("kind", get_args(get_type_hints(Job)["kind"]))
+def test_every_kind_of_job_has_a_name(kind: str) -> None:
+    for state in ("queued", "running", "done", "failed", "cancelled"):
+        assert job_forms(Job(id="1", kind=kind, index="", state=state))[0]  # type: ignore[arg-type]
+
+
+def test_a_fetch_counts_bytes() -> None:
+    job = Job(
+        id="1",
+        kind="fetch",
+        index="",
+        state="running",
+        phase="fetching bge-m3",
+        done=3 << 20,
+        total=5 << 30,
+        unit="bytes",
+    )
+    assert job_forms(job) == ["fetching bge-m3 3.0M/5.0G", "fetching bge-m3 3.0M/5.0G", "0%"]
 
 
 def test_the_next_step_is_always_said() -> None:
