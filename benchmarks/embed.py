@@ -123,6 +123,9 @@ class Daemon:
             "QMD_LOG_LEVEL": "warning",
         }
         self.paths = Paths.from_environment({"QMD_HOME": home})
+        os.makedirs(self.paths.config, mode=0o700)
+        # The others take minutes, in which the worker must not end.
+        Path(self.paths.config_file).write_text("[engine]\nidle_s = 36000.0\n")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "qmd_daemon"], env=environment, stderr=subprocess.DEVNULL
         )

@@ -24,6 +24,7 @@ from qmd_daemon.engine.supervisor import Engine
 from qmd_daemon.grants import Grants
 from qmd_daemon.ingest.collections import Collections
 from qmd_daemon.ingest.jobs import Jobs
+from qmd_daemon.ingest.renewal import Renewal
 from qmd_daemon.search.pipeline import Searcher
 from qmd_daemon.serve.dispatch import Dispatcher
 from qmd_daemon.serve.events import Events
@@ -111,6 +112,9 @@ class App:
         self._indexes, self._jobs = indexes, jobs
         self._telemetry = telemetry = await stack.enter_async_context(
             Telemetry(Meter(lambda: engine.worker_pid).sample, publish)
+        )
+        await stack.enter_async_context(
+            Renewal(indexes, engine, lambda name: jobs.start("embed", name, force=False, collections=[]))
         )
         return Handlers(
             lifecycle=self._lifecycle,

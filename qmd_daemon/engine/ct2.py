@@ -18,7 +18,7 @@ from qmd_daemon.engine.frames import Embed, Expand, Rerank, Start, Work
 from qmd_daemon.engine.lane import Host
 from qmd_daemon.engine.loading import ALONE, CPU, CUDA, Loaded, Say, one_lane, two_lanes
 from qmd_daemon.engine.memory import Memory, Ram, Untold, Vram
-from qmd_daemon.engine.model import Priority, Role, Vectors
+from qmd_daemon.engine.model import Place, Priority, Role, Vectors
 from qmd_daemon.engine.network import DECODERS
 from qmd_daemon.engine.rerank import Reranker
 from qmd_daemon.engine.role import Model
@@ -57,18 +57,21 @@ class Ct2Loader:
             return start.max_ram_bytes
         return residency.ceiling(start.max_vram_bytes, self._vram.used_bytes(), self._vram.free_bytes())
 
-    def name(self, role: Role) -> str:
+    def adopt(self, entry: Entry) -> None:
+        self._start.chosen.setdefault("former", entry)
+
+    def name(self, role: Place) -> str:
         return self._start.chosen[role].name
 
-    def estimate_bytes(self, role: Role) -> int:
+    def estimate_bytes(self, role: Place) -> int:
         entry, device = self._start.chosen[role], self._candidates(role)[0]
         try:
             weights = os.path.getsize(os.path.join(location(entry, self._start.models, device.compute_type), _WEIGHTS))
         except OSError:
             weights = entry.converted_bytes * _BYTES.get(device.compute_type, 1)
-        return int(weights * _ACTIVATIONS * (2 if self._is_twice(entry, device) else 1))
+        return int(weights * _ACTIVATIONS * (2 if self._is_twice(role, device) else 1))
 
-    def load(self, role: Role, host: Host, say: Say, no_room: str = "") -> Loaded:
+    def load(self, role: Place, host: Host, say: Say, no_room: str = "") -> Loaded:
         entry = self._start.chosen[role]
         devices = self._candidates(role)
         if no_room:
@@ -85,45 +88,47 @@ class Ct2Loader:
                 say=say,
             )
             say(f"loading {entry.name}")
-            model = _make(entry, directory, device, self._replicas(entry, device))
+            model = _make(entry, directory, device, self._replicas(role, device))
             _try_out(model, entry)
             return model, directory
 
         device, (model, directory) = first_working(devices, attempt)
         if devices[0].name == "cuda" and device.name != "cuda":
             self._no_cuda, self._vram = device.reason, None
-        return self._lanes(entry, model, directory, device, host)
+        return self._lanes(role, model, directory, device, host)
 
-    def _lanes(self, entry: Entry, model: Model, directory: str, device: Device, host: Host) -> Loaded:
+    def _lanes(self, role: Place, model: Model, directory: str, device: Device, host: Host) -> Loaded:
+        entry = self._start.chosen[role]
         # On a CPU one thread more than replicas: the next batch is made ready while all of them compute.
         plan = CUDA if device.name == "cuda" else CPU._replace(threads=self._cores() + 1)
         objects = [model]
 
         def bulk() -> Model:
-            if self._is_twice(entry, device):
+            if self._is_twice(role, device):
                 objects.append(_make(entry, directory, device, self._cores()))
             return objects[-1]
 
-        match entry.role:
+        match role:
             case "embedding":
                 lanes = two_lanes(model, bulk, plan, host)
-            case "reranker":
+            case "reranker" | "former":
                 lanes = one_lane(model, plan, host)
             case "expansion":
                 lanes = one_lane(model, ALONE, host)
         reason, fallback = device.reason, device.fallback
         return Loaded(*lanes, tuple(objects), device.name, device.compute_type, device.why, reason, fallback)
 
-    def _is_twice(self, entry: Entry, device: Device) -> bool:
-        """Whether questions have an object of their own."""
-        return entry.role == "embedding" and device.name == "cpu" and entry.converted_bytes <= TWICE_BYTES
+    def _is_twice(self, role: Place, device: Device) -> bool:
+        """Whether questions have an object of their own. The former embedder has nothing but questions."""
+        small = self._start.chosen[role].converted_bytes <= TWICE_BYTES
+        return role == "embedding" and device.name == "cpu" and small
 
-    def _candidates(self, role: Role) -> list[Device]:
+    def _candidates(self, role: Place) -> list[Device]:
         entry = self._start.chosen[role]
         return candidates(self._start.device, decoder=entry.family in DECODERS, given_up=self._no_cuda)
 
-    def _replicas(self, entry: Entry, device: Device) -> int:
-        if entry.role == "expansion" or self._is_twice(entry, device):
+    def _replicas(self, role: Place, device: Device) -> int:
+        if role == "expansion" or self._is_twice(role, device):
             return 1
         # On a GPU the replicas of one object share the weights, and one of them is always free for a question.
         return 2 if device.name == "cuda" else self._cores()

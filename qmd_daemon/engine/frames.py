@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from qmd_daemon.engine.model import Kind, Line, LineKind, Priority, Role, Score
+from qmd_daemon.engine.model import Kind, Line, LineKind, Place, Priority, Role, Score
 from qmd_daemon.weights.entry import Entry
 
 _LENGTH_BYTES = 4
@@ -32,16 +32,16 @@ class Message(Struct, frozen=True, tag_field="op", array_like=True):
 class Start(Message, frozen=True, tag="start"):
     """The first message: what may be loaded, and where. Nothing is loaded yet.
 
-    `models` is the directory of converted models, `chosen` the one for each role. `threads` 0: one for each
+    `models` is the directory of converted models, `chosen` the one for each place. `threads` 0: one for each
     core. The ceilings are of the whole process, in bytes; 0: none.
     """
 
     engine: str
     models: str
-    chosen: dict[Role, Entry]
+    chosen: dict[Place, Entry]
     device: str
     threads: int
-    keep_alive_s: dict[Role, float]
+    keep_alive_s: dict[Place, float]
     max_vram_bytes: int
     max_ram_bytes: int
 
@@ -53,6 +53,7 @@ class Embed(Message, frozen=True, tag="embed"):
     kind: Kind
     deadline: float | None = None
     keep_alive_s: float | None = None
+    place: Literal["embedding", "former"] = "embedding"
 
 
 class Rerank(Message, frozen=True, tag="rerank"):
@@ -84,10 +85,16 @@ class Load(Message, frozen=True, tag="load"):
 
 
 class Unload(Message, frozen=True, tag="unload"):
-    """Take a role's model out of memory, when what it is computing is done. Answered with Done."""
+    """Take a model out of memory, when what it is computing is done. Answered with Done."""
 
     id: int
-    role: Role
+    role: Place
+
+
+class Adopt(Message, frozen=True, tag="adopt"):
+    """The embedder that was used before, if the worker has not been told of one. It is not answered."""
+
+    entry: Entry
 
 
 class Drop(Message, frozen=True, tag="drop"):
@@ -114,7 +121,7 @@ class Resident(Message, frozen=True, tag="resident"):
     `copies` counts the model's objects, each with its weights. `until` inf: for ever.
     """
 
-    role: Role
+    role: Place
     name: str
     state: Literal["loading", "ready"]
     device: str = ""
@@ -137,7 +144,7 @@ class Models(Message, frozen=True, tag="models"):
 class NotLoaded(Message, frozen=True, tag="not_loaded"):
     """A role's model cannot be loaded. So every request for it has failed, and is not answered."""
 
-    role: Role
+    role: Place
     code: str
     message: str
     hint: str
@@ -187,17 +194,17 @@ class Pong(Message, frozen=True, tag="pong"):
 Work: TypeAlias = Embed | Rerank | Expand
 Request: TypeAlias = Work | Load | Unload
 Answer: TypeAlias = Embedded | Scored | Expanded | Done | Failed
-ToWorker: TypeAlias = Start | Request | Drop | Ping
+ToWorker: TypeAlias = Start | Request | Adopt | Drop | Ping
 FromWorker: TypeAlias = Ready | Models | NotLoaded | Begun | Answer | Pong
 
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
 _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 
 
-def role_of(request: Request) -> Role:
+def role_of(request: Request) -> Place:
     match request:
         case Embed():
-            return "embedding"
+            return request.place
         case Rerank():
             return "reranker"
         case Expand():

@@ -90,6 +90,11 @@ class Lives:
                 part.sent = True
                 self._process.send(part.request)
 
+    def tell(self, message: frames.Adopt) -> None:
+        """Let the worker know, if there is one. What the next one has to know is in its first message."""
+        if self._process:
+            self._process.send(message)
+
     def drop(self, part: Part) -> None:
         """Nobody waits for it any more."""
         if self._pending.release(part) and self._process:

@@ -12,8 +12,9 @@ from qmd_daemon.engine.batcher import Batcher, Ticket
 from qmd_daemon.engine.frames import Start, weight
 from qmd_daemon.engine.lane import Host, Lane
 from qmd_daemon.engine.memory import Memory, Ram
-from qmd_daemon.engine.model import Priority, Role
+from qmd_daemon.engine.model import Place, Priority
 from qmd_daemon.engine.role import Model
+from qmd_daemon.weights.entry import Entry
 
 # Added to the niceness of the threads that index, so that those that answer a question run first.
 BULK_NICE = 10
@@ -82,13 +83,17 @@ class Loader(Protocol):
         """What this process may take there; 0: there is no ceiling."""
         ...
 
-    def name(self, role: Role) -> str: ...
+    def adopt(self, entry: Entry) -> None:
+        """Know the embedder that was used before, unless one is known. From any thread."""
+        ...
 
-    def estimate_bytes(self, role: Role) -> int:
+    def name(self, role: Place) -> str: ...
+
+    def estimate_bytes(self, role: Place) -> int:
         """What the role's model will take, before it is loaded."""
         ...
 
-    def load(self, role: Role, host: Host, say: Say, no_room: str = "") -> Loaded:
+    def load(self, role: Place, host: Host, say: Say, no_room: str = "") -> Loaded:
         """Load it; convert it first where that is due. Takes seconds, and may leave the thread a lower priority.
 
         `say` is told what there is to wait for. `no_room` says why there is no room for it where it would go
@@ -104,14 +109,17 @@ class FakeLoader:
         self.memory: Memory = Ram()
         self.ceiling_bytes = start.max_ram_bytes
 
-    def name(self, role: Role) -> str:
-        return fake.INFOS[role].name
+    def adopt(self, entry: Entry) -> None:
+        """There is only one fake embedder."""
 
-    def estimate_bytes(self, role: Role) -> int:
+    def name(self, role: Place) -> str:
+        return fake.INFOS["embedding" if role == "former" else role].name
+
+    def estimate_bytes(self, role: Place) -> int:
         return 0
 
-    def load(self, role: Role, host: Host, say: Say, no_room: str = "") -> Loaded:
-        model = fake.load(role)
+    def load(self, role: Place, host: Host, say: Say, no_room: str = "") -> Loaded:
+        model = fake.load("embedding" if role == "former" else role)
         return Loaded(*two_lanes(model, lambda: model, CPU, host), (model,), "cpu", "float32")
 
 

@@ -11,9 +11,26 @@ from numpy.typing import NDArray
 
 from ipc.protocol import LineKind, Role
 
-__all__ = ["ROLES", "Kind", "Line", "LineKind", "ModelInfo", "Priority", "Role", "Score", "Tokens", "Vectors"]
+__all__ = [
+    "PLACES",
+    "ROLES",
+    "Kind",
+    "Line",
+    "LineKind",
+    "ModelInfo",
+    "Place",
+    "Priority",
+    "Role",
+    "Score",
+    "Tokens",
+    "Vectors",
+]
 
 ROLES: tuple[Role, ...] = ("embedding", "reranker", "expansion")
+# Where a model is in the worker: one place for each role, and one for the embedder that was used before. It answers
+# questions until there are vectors of the present one.
+Place: TypeAlias = Literal["embedding", "reranker", "expansion", "former"]
+PLACES: tuple[Place, ...] = (*ROLES, "former")
 Kind: TypeAlias = Literal["query", "document"]
 Vectors: TypeAlias = NDArray[np.float32]  # (texts, dimension), each of length 1
 Tokens: TypeAlias = list[int]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ipc.errors import QmdError
 from qmd_daemon.engine import frames
-from qmd_daemon.engine.model import Role
+from qmd_daemon.engine.model import Place
 
 # A part that was being computed when a worker died is tried once more; then it may well be the reason.
 ATTEMPTS = 2
@@ -98,7 +98,7 @@ class Pending:
                 self.failed(part.request.id, QmdError("unavailable", message, "The daemon's log says more."))
         return bool(suspects)
 
-    def fail(self, error: QmdError, role: Role | None = None, *, sent: bool | None = None) -> None:
+    def fail(self, error: QmdError, role: Place | None = None, *, sent: bool | None = None) -> None:
         """Everything fails, or everything of a role, or of that what has been sent."""
         for number, part in list(self._parts.items()):
             if role in {None, part.role} and sent in {None, part.sent}:

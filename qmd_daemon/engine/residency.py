@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from qmd_daemon.engine.model import Role
+from qmd_daemon.engine.model import Place
 
 
 class Held(NamedTuple):
     """A model in memory. `busy`: how many requests it has."""
 
-    role: Role
+    role: Place
     size_bytes: int
     used_at: float
     until: float
@@ -38,7 +38,7 @@ def until(now: float, keep_alive_s: float) -> float:
     return math.inf if keep_alive_s < 0 else now + keep_alive_s
 
 
-def expired(held: Iterable[Held], now: float) -> list[Role]:
+def expired(held: Iterable[Held], now: float) -> list[Place]:
     """The models whose time is over."""
     return [one.role for one in held if not one.busy and one.until <= now]
 
@@ -48,9 +48,9 @@ def excess(used_bytes: int, needed_bytes: int, ceiling_bytes: int) -> int:
     return max(0, used_bytes + needed_bytes - ceiling_bytes) if ceiling_bytes else 0
 
 
-def victims(held: Iterable[Held], excess_bytes: int) -> list[Role]:
+def victims(held: Iterable[Held], excess_bytes: int) -> list[Place]:
     """The models to take down to free so much, first to last, and no more than needed; all, when that is too few."""
-    chosen: list[Role] = []
+    chosen: list[Place] = []
     for one in sorted(held, key=lambda one: (one.busy > 0, one.used_at)):
         if excess_bytes <= 0:
             break

@@ -18,7 +18,8 @@ from qmd_daemon.engine.batcher import Ticket
 from qmd_daemon.engine.frames import Begun, FromWorker, Models, NotLoaded, Resident, role_of
 from qmd_daemon.engine.loading import Loaded, Loader
 from qmd_daemon.engine.memory import out_of_memory
-from qmd_daemon.engine.model import ROLES, Role
+from qmd_daemon.engine.model import PLACES, Place
+from qmd_daemon.weights.entry import Entry
 
 # How long a model that is at work may go on when its room is needed. Then what it has not begun waits for its return.
 BUSY_WAIT_S = 10.0
@@ -27,7 +28,7 @@ BUSY_WAIT_S = 10.0
 class _Slot:
     """The place of one role's model."""
 
-    def __init__(self, role: Role) -> None:
+    def __init__(self, role: Place) -> None:
         self.role = role
         self.loaded: Loaded | None = None
         self.open = False  # whether requests go to the model; else they wait
@@ -47,11 +48,11 @@ class _Slot:
 class Shelf:
     """Implements `lane.Host`. `tell` is given what the daemon should know."""
 
-    def __init__(self, loader: Loader, keep_alive_s: Mapping[Role, float], tell: Callable[[FromWorker], None]) -> None:
+    def __init__(self, loader: Loader, keep_alive_s: Mapping[Place, float], tell: Callable[[FromWorker], None]) -> None:
         self._loader = loader
         self._keep_alive_s = keep_alive_s
         self._tell = tell
-        self._slots = {role: _Slot(role) for role in ROLES}
+        self._slots = {role: _Slot(role) for role in PLACES}
         self._changed = threading.Condition()
         self._stale = False  # whether the daemon knows less than we
         self._loading_since = 0.0
@@ -81,7 +82,7 @@ class Shelf:
                 self._touch(slot)
                 self._changed.notify_all()
 
-    def load(self, role: Role, keep_alive_s: float | None, answer: Callable[[QmdError | None], None]) -> None:
+    def load(self, role: Place, keep_alive_s: float | None, answer: Callable[[QmdError | None], None]) -> None:
         slot = self._slots[role]
         with self._changed:
             slot.keep_alive_s = keep_alive_s
@@ -92,12 +93,16 @@ class Shelf:
             self._touch(slot)
         answer(None)
 
-    def unload(self, role: Role, answer: Callable[[QmdError | None], None]) -> None:
+    def unload(self, role: Place, answer: Callable[[QmdError | None], None]) -> None:
         def work() -> None:
             self._take_down(self._slots[role])
             answer(None)
 
         self._work.put(work)
+
+    def adopt(self, entry: Entry) -> None:
+        """Know the embedder that was used before. It is loaded when it is needed."""
+        self._loader.adopt(entry)
 
     def tick(self) -> None:
         """Now and then: take down what nobody has used for long, and tell what has changed."""

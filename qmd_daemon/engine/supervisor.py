@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ipc.protocol import EngineStatus, KeepAlive, ModelsEvent, ModelStatus, Publ
 from qmd_daemon.config import EngineConfig, ModelConfig, size_bytes
 from qmd_daemon.engine import frames, residency
 from qmd_daemon.engine.lives import Lives
-from qmd_daemon.engine.model import ROLES, Kind, Line, LineKind, ModelInfo, Priority, Role, Score, Vectors
+from qmd_daemon.engine.model import PLACES, Kind, Line, LineKind, ModelInfo, Place, Priority, Role, Score, Vectors
 from qmd_daemon.engine.pending import Pending
 from qmd_daemon.engine.roster import Roster
 
@@ -84,6 +84,13 @@ class Engine:
         """Describe a role's model, without starting the worker. None when there is none, or it is not installed."""
         return self._roster.info(role)
 
+    def maker(self, name: str, fingerprint: str) -> ModelInfo | None:
+        """The model that made vectors, by its name and fingerprint: the one in use, or one that was used before.
+
+        Hand it to `embed`, and a question can be compared with those vectors. None when it is not here any more.
+        """
+        return self._roster.maker(name, fingerprint, fixed=bool(self.worker_pid or self._pending))
+
     def models(self) -> list[ModelStatus]:
         """One for each role that has a model."""
         return self._roster.statuses()
@@ -134,16 +141,25 @@ class Engine:
         priority: Priority = Priority.INTERACTIVE,
         deadline_s: float | None = None,
         keep_alive: KeepAlive | None = None,
+        model: ModelInfo | None = None,
     ) -> Vectors:
-        """Return a vector of length 1 for each text, in order: float32, (len(texts), dimension)."""
+        """Return a vector of length 1 for each text, in order: float32, (len(texts), dimension).
+
+        `model` is one that `maker` returned; None: the one in use.
+        """
+        place: Literal["embedding", "former"] = "embedding"
         info = self._admit("embedding", len(texts))
+        if model is not None and model.fingerprint != info.fingerprint:
+            place, info = "former", model
+            self._roster.check(place)
+            self._lives.tell(frames.Adopt(self._roster.chosen[place]))
         if not texts:
             return np.empty((0, info.dimension), np.float32)
         clean = [_clean(text[: info.max_tokens * CHARACTERS_PER_TOKEN]) for text in texts]
         deadline = _deadline(deadline_s)
         vectors = await self._ask(
             [
-                frames.Embed(self._pending.next_id(), priority, some, kind, deadline, _seconds(keep_alive))
+                frames.Embed(self._pending.next_id(), priority, some, kind, deadline, _seconds(keep_alive), place)
                 for some in _portions(clean)
             ],
             deadline_s,
@@ -199,8 +215,10 @@ class Engine:
 
     async def unload(self, role: Role) -> None:
         """Take a model out of memory, when what it is computing is done. It comes back when it is needed."""
-        if self._task and self.worker_pid and role in self._roster.residents:
-            await self._ask([frames.Unload(self._pending.next_id(), role)], None, "")
+        places: tuple[Place, ...] = ("embedding", "former") if role == "embedding" else (role,)
+        for place in places:
+            if self._task and self.worker_pid and place in self._roster.residents:
+                await self._ask([frames.Unload(self._pending.next_id(), place)], None, "")
 
     def _admit(self, role: Role, count: int) -> ModelInfo:
         info = self._roster.require(role)
@@ -233,7 +251,12 @@ class Engine:
             chosen=self._roster.chosen,
             device=config.device,
             threads=config.threads,
-            keep_alive_s={role: residency.seconds(config.keep_alive.get(role, config.idle_s)) for role in ROLES},
+            keep_alive_s={
+                place: residency.seconds(
+                    config.keep_alive.get("embedding" if place == "former" else place, config.idle_s)
+                )
+                for place in PLACES
+            },
             max_vram_bytes=size_bytes(config.max_vram),
             max_ram_bytes=size_bytes(config.max_ram),
         )

@@ -57,6 +57,8 @@ class Worker:
                 shelf.load(message.role, message.keep_alive_s, partial(self._done, message.id))
             case frames.Unload():
                 shelf.unload(message.role, partial(self._done, message.id))
+            case frames.Adopt():
+                shelf.adopt(message.entry)
             case frames.Drop():
                 if ticket := self._tickets.get(message.id):
                     ticket.cancel()

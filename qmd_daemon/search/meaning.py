@@ -77,7 +77,11 @@ class Meaning:
         Raises Unfit, unless `even_if_foreign`, for a query in a language that the model does not know, and QmdError:
         no_model, overloaded, deadline or unavailable.
         """
-        model = self._engine.model()
+        index = scope.index
+        space = index.vectors.space or await index.database.read(chunks.active)
+        # Another model than the one in use may have made them: it is asked until there are vectors of this one.
+        maker = self._engine.maker(space.model, space.fingerprint.partition("+")[0]) if space else None
+        model = maker or self._engine.model()
         if model is None:
             status = self._engine.status()
             raise QmdError("no_model", status.reason or "No embedding model is installed.", status.hint)
@@ -86,20 +90,21 @@ class Meaning:
             if not even_if_foreign:
                 raise Unfit(f"{model.name} does not know this language")
             notes.append(f"{model.name} does not know this language: expect little of vectors.")
-        index = scope.index
-        space = index.vectors.space or await index.database.read(chunks.active)
-        if space is None or not space.made_by(model.fingerprint):
+        if space is None or maker is None:
             what = "Nothing is embedded yet" if space is None else f"The vectors are of another model, {space.model}"
             return Nearest([], [], [*notes, f"{what}: run `qmd embed`."])
-        allowed = await index.database.read(partial(self._allowed, scope=scope, space=space.id))
-        lists: list[list[Found]] = []
         vectors: list[NDArray[np.float32]] = []
         kinds: tuple[tuple[Kind, Sequence[str]], ...] = (("query", questions), ("document", passages))
         for kind, texts in kinds:
             if texts:
-                some = await self._engine.embed(texts, kind=kind, priority=scope.priority, deadline_s=scope.deadline_s)
-                lists += [await self._one(scope, vector, limit, allowed) for vector in some]
+                some = await self._engine.embed(
+                    texts, kind=kind, priority=scope.priority, deadline_s=scope.deadline_s, model=maker
+                )
                 vectors += list(some)
+        if index.vectors.space not in {None, space}:  # the other model's have just taken their place
+            return await self.nearest(scope, questions, passages, limit, even_if_foreign=even_if_foreign)
+        allowed = await index.database.read(partial(self._allowed, scope=scope, space=space.id))
+        lists = [await self._one(scope, vector, limit, allowed) for vector in vectors]
         return Nearest(lists, vectors, notes)
 
     async def cosines(

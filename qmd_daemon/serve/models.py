@@ -108,7 +108,9 @@ class Models:
         )
 
     def _roles(self, named: list[Role]) -> list[Role]:
-        return named or [status.role for status in self._engine.models() if status.state != "missing"]
+        return named or list(
+            dict.fromkeys(status.role for status in self._engine.models() if status.state != "missing")
+        )
 
     def _name(self, role: Role) -> str:
         model = self._engine.model(role)

@@ -213,6 +213,10 @@ class Indexes:
         await index.ready()
         return index
 
+    def open_ones(self) -> list[Index]:
+        """Those that somebody has used."""
+        return list(self._open.values())
+
     def _stands(self, name: str) -> bool:
         return name in self._open and self._open[name].database.stands()
 

@@ -16,7 +16,7 @@ import pytest
 from ipc.errors import QmdError
 from ipc.paths import Paths
 from ipc.protocol import ModelsEvent
-from qmd_daemon.config import EngineConfig
+from qmd_daemon.config import EngineConfig, ModelConfig
 from qmd_daemon.engine import fake
 from qmd_daemon.engine.model import Priority
 from qmd_daemon.engine.supervisor import Engine
@@ -189,7 +189,7 @@ async def test_ctrl_c_is_not_for_the_worker(tmp_path: Path) -> None:
 DAEMON = """
 import asyncio, sys
 from ipc.paths import Paths
-from qmd_daemon.config import EngineConfig
+from qmd_daemon.config import EngineConfig, ModelConfig
 from qmd_daemon.engine.supervisor import Engine
 
 async def main():
@@ -268,3 +268,28 @@ async def test_where_the_model_cannot_be_written_is_said_to_everybody(tmp_path: 
         assert [error.code for error in results if isinstance(error, QmdError)] == ["unavailable"] * 3
         assert engine.status().state == "failed"
         assert str(tmp_path) in engine.status().reason
+
+
+@needs_minilm
+async def test_a_question_is_put_to_the_model_that_made_the_vectors(tmp_path: Path) -> None:
+    """The embedder was changed: the one before stays, beside it, for the questions alone."""
+    home = Paths.from_environment({"QMD_HOME": str(tmp_path)})
+    own = {"mine": ModelConfig(role="embedding", directory=str(catalog.find(MINILM)), max_tokens=64, languages=("en",))}
+    config = EngineConfig(embedding="mine", device="cpu")
+    async with Engine(config, home, lambda topic, event: None, own) as engine:
+        former = engine.maker(MINILM.name, catalog.fingerprint(MINILM))
+        assert former is not None
+        text = "to restart the server " * 40  # more than 64 tokens, so that the two models differ
+        new = await engine.embed([text], kind="query")
+        old = await engine.embed([text], kind="query", model=former)
+        assert float((new * old).sum()) < 0.9999
+        assert [(one.role, one.name, one.copies) for one in engine.models()] == [
+            ("embedding", "mine", 2),
+            ("embedding", MINILM.name, 1),
+        ]
+        # Its worker's death changes nothing.
+        os.kill(engine.worker_pid, signal.SIGKILL)
+        again = await engine.embed([text], kind="query", model=former)
+        assert np.allclose(again, old, atol=1e-5)
+        await engine.unload("embedding")
+        assert [one.state for one in engine.models()] == ["off"]

@@ -30,6 +30,7 @@ MESSAGES = [
     frames.Embedded(1, b"\x00" * 8),
     frames.Scored(1, [Score(0.5, 0.0)]),
     frames.Expanded(1, [Line("lex", "words")]),
+    frames.Adopt(catalog.get("bge-m3")),
     frames.Done(4),
     frames.Failed(1, "deadline", "Too late.", ""),
     frames.Pong(1.5, 0.5),

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from ipc.protocol import Role
 from qmd_daemon.config import EngineConfig
+from qmd_daemon.engine import frames
 from qmd_daemon.engine.roster import Roster
 from qmd_daemon.weights import catalog, manifest
 
@@ -36,3 +37,41 @@ def test_what_has_been_fetched_is_chosen(tmp_path: Path) -> None:
     install(tmp_path, "mmarco-mminilmv2-l12-h384-v1")
     roster.choose()
     assert names(roster)["reranker"] == "mmarco-mminilmv2-l12-h384-v1"
+
+
+def test_who_made_vectors_is_found_while_it_is_here(tmp_path: Path) -> None:
+    models = str(tmp_path)
+    old, new = catalog.get("bge-small-en-v1.5"), catalog.get("multilingual-e5-small")
+    install(tmp_path, old.name)
+    install(tmp_path, new.name)
+    roster = Roster(EngineConfig(embedding=new.name), models)
+    print_of = catalog.fingerprint
+    present = roster.maker(new.name, print_of(new), fixed=False)
+    assert present == roster.info("embedding")
+    former = roster.maker(old.name, print_of(old), fixed=True)
+    assert former is not None
+    assert (former.name, former.dimension, former.fingerprint) == (old.name, 384, print_of(old))
+    assert roster.chosen["former"] == old
+    roster.choose()
+    assert roster.maker(old.name, print_of(old), fixed=True) == former
+    # Another of its kind, one that is not here, one of other settings, and one that nobody knows.
+    other = catalog.get("qwen3-embedding-0.6b")
+    install(tmp_path, other.name)
+    wide = catalog.with_dimension(other, 1024)
+    assert roster.maker(other.name, print_of(wide), fixed=True) is None
+    found = roster.maker(other.name, print_of(wide), fixed=False)
+    assert found is not None
+    assert found.dimension == 1024
+    assert roster.maker("bge-m3", print_of(catalog.get("bge-m3")), fixed=False) is None
+    assert roster.maker(old.name, "0" * 16, fixed=False) is None
+    assert roster.maker("nobody", "0" * 16, fixed=False) is None
+
+
+def test_the_former_embedder_is_shown_while_it_is_in_memory(tmp_path: Path) -> None:
+    roster = Roster(EngineConfig(kind="fake"), str(tmp_path))
+    roster.report(frames.Models([frames.Resident("former", "bge-small-en-v1.5", "ready", copies=1)]))
+    shown = [(one.role, one.name, one.state) for one in roster.statuses()]
+    assert shown[-1] == ("embedding", "bge-small-en-v1.5", "ready")
+    assert shown[0] == ("embedding", "fake", "off")
+    roster.worker_gone()
+    assert len(roster.statuses()) == 3

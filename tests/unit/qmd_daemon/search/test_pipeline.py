@@ -49,6 +49,8 @@ class Engine:
 
     def __init__(self) -> None:
         self.info: ModelInfo | None = ModelInfo("all-MiniLM-L6-v2", "m1", DIMENSION, 256, None, ("en",))
+        self.former: ModelInfo | None = None
+        self.by: list[str] = []  # who was asked
         self.delay_s = 0.0
         self.asked: list[list[str]] = []
         self.cancelled = 0
@@ -57,11 +59,16 @@ class Engine:
     def model(self, role: Role = "embedding") -> ModelInfo | None:
         return self.info if role == "embedding" else None
 
+    def maker(self, name: str, fingerprint: str) -> ModelInfo | None:
+        known = [info for info in (self.info, self.former) if info and info.fingerprint == fingerprint]
+        return known[0] if known else None
+
     def status(self) -> EngineStatus:
         return EngineStatus(state="no_model", engine="test", reason="No model.", hint="Get one.")
 
-    async def embed(self, texts: Sequence[str], **_: Any) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str], *, model: ModelInfo | None = None, **_: Any) -> NDArray[np.float32]:
         self.asked.append(list(texts))
+        self.by.append(model.name if model else "")
         self.busy.set()
         try:
             await asyncio.sleep(self.delay_s)
@@ -228,6 +235,19 @@ class TestStages:
         reply = await bench.searcher().search(Query(query="显存监控"))
         assert paths(reply) == ["显存.md"]
         assert (reply.stage, ran(reply)["vector"]) == ("lexical", "all-MiniLM-L6-v2 does not know this language")
+
+    async def test_vectors_are_searched_with_the_model_that_made_them(self, bench: Bench) -> None:
+        bench.engine.info, bench.engine.former = (
+            ModelInfo("new", "m2", 2 * DIMENSION, 256, None, ("en",)),
+            bench.engine.info,
+        )
+        reply = await bench.searcher().search(VSearch(query="restart the server"), None, Priority.INTERACTIVE)
+        assert reply.results
+        assert (bench.engine.by, reply.notes) == (["all-MiniLM-L6-v2"], [])
+        bench.engine.former = None
+        reply = await bench.searcher().search(VSearch(query="restart the server"), None, Priority.INTERACTIVE)
+        assert reply.results == []
+        assert reply.notes == ["The vectors are of another model, all-MiniLM-L6-v2: run `qmd embed`."]
 
     async def test_without_a_model_words_answer_and_the_person_is_told(self, bench: Bench) -> None:
         bench.engine.info = None
