@@ -440,6 +440,8 @@ class EngineStatus(Struct, frozen=True, kw_only=True):
     queued: int = 0
     restarts: int = 0
     models: list[ModelStatus] = []
+    fallback: bool = False
+    note: str = ""
 
 
 class ErrorBody(Struct, frozen=True, kw_only=True):

@@ -41,6 +41,7 @@ class Roster:
         self._clock = clock
         self._fake = config.kind == "fake"
         self.chosen: dict[Place, Entry] = {}
+        self.note = ""  # which models would suit this machine, and are not here
         self.reranks_unasked = True  # whether a search that says nothing of it is worth the reranker's time
         self._infos: dict[Role, ModelInfo] = dict(fake.INFOS) if self._fake else {}
         self._makers: dict[str, ModelInfo] = {}  # fingerprint -> an embedder that was used before
@@ -58,6 +59,7 @@ class Roster:
         if former:
             self.chosen["former"] = former
         self.reranks_unasked = choice.rerank
+        self.note = "" if self._fake else choice.reason
         if not self._fake:
             self._infos.clear()
 

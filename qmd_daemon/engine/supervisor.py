@@ -129,6 +129,8 @@ class Engine:
             queued=self._pending.weight,
             restarts=lives.restarts,
             models=models,
+            fallback=any(one.fallback for one in self._roster.residents.values()),
+            note=self._roster.note,
         )
 
     # -- what it does --------------------------------------------------------------------------

@@ -70,9 +70,11 @@ def _engine(engine: EngineStatus) -> Iterator[Metric]:
     restarts.add_metric([], engine.restarts)
     yield restarts
     yield _gauge("qmd_worker_up", "1 when there is a model worker.", {}, engine.pid > 0)
+    yield _gauge("qmd_engine_fallback", "1 when a model is not on the device that was wanted.", {}, engine.fallback)
     loaded = GaugeMetricFamily("qmd_model_ready", "1 when it is in memory.", labels=["role", "model", "device"])
     size = GaugeMetricFamily("qmd_model_bytes", "What it takes in memory.", labels=["role", "model", "device"])
-    for model in engine.models:
+    # The embedder that was used before comes last: where it has the same name, it must not be a second sample.
+    for model in {(one.role, one.name, one.device): one for one in reversed(engine.models)}.values():
         labels = [model.role, model.name, model.device]
         loaded.add_metric(labels, float(model.state == "ready"))
         size.add_metric(labels, model.size_bytes)

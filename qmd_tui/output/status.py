@@ -92,7 +92,7 @@ def _daemon(daemon: dict[str, Any]) -> Iterator[str]:
     device = f" on {engine['device']} {engine['compute_type']}".rstrip() if engine["device"] else ""
     state = "off until the next request" if engine["state"] == "off" else engine["state"].replace("_", " ")
     yield _labelled("Engine", safe.line(f"{model}{device}: {state}"))
-    for more in (engine["reason"], engine["hint"]):
+    for more in (engine["reason"], engine["hint"], engine.get("note", "")):
         if more:
             yield _labelled("", safe.line(more))
     for job in daemon.get("jobs", ()):

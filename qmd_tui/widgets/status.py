@@ -72,6 +72,8 @@ class StatusBar(Widget, can_focus=False):
         state = connection_text(self.connection, self.engine)
         if self.connection.state != "ready":
             return [state]
+        if self.engine is not None and self.engine.fallback:
+            return fallback_forms(state, self.engine)
         if self.job is not None:
             return [f"{state} · {text}" for text in job_forms(self.job)]
         if self.index is None:
@@ -101,6 +103,12 @@ def connection_text(connection: ConnectionChanged, engine: EngineStatus | None) 
         return f"daemon lost, next try in {connection.retry_s:.0f} s"
     texts = {"starting": "loading the model", "failed": "worker failed", "no_model": "no model"}
     return texts.get(engine.state, "ready") if engine is not None else "ready"
+
+
+def fallback_forms(state: str, engine: EngineStatus) -> list[str]:
+    """That it is slower than was wanted, and why, is said before anything else."""
+    where = f"{state} on {visible(engine.device)}"
+    return [f"{where}: {visible(engine.reason)}", where]
 
 
 def index_forms(index: IndexStatus) -> list[str]:

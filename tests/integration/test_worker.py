@@ -257,6 +257,7 @@ async def test_a_card_that_is_asked_for_and_missing_is_said(tmp_path: Path) -> N
     async with make(tmp_path, kind="ct2", device="cuda") as engine:
         await engine.embed(["a"], kind="query")
         assert (engine.status().device, engine.status().reason) == ("cpu", "wanted cuda: no NVIDIA driver")
+        assert engine.status().fallback
 
 
 @needs_minilm

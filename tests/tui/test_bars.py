@@ -11,7 +11,7 @@ from ipc.protocol import EngineStatus, ErrorBody, Job, SearchReply, Stage
 from qmd_tui.messages import Answered, ConnectionChanged, Question
 from qmd_tui.widgets.guide import guidance
 from qmd_tui.widgets.stages import summary
-from qmd_tui.widgets.status import connection_text, fit, index_forms, job_forms
+from qmd_tui.widgets.status import connection_text, fallback_forms, fit, index_forms, job_forms
 from qmd_tui.widgets.units import size, sparkline
 from tests.tui.library import fused, index, lexical, vectors
 
@@ -81,6 +81,12 @@ def test_the_size_of_the_index() -> None:
 def test_how_far_a_job_is(fields: dict[str, object], text: str) -> None:
     job = Job(id="1", kind="update", index="index", **fields)  # type: ignore[arg-type]
     assert job_forms(job)[0] == text
+
+
+def test_a_device_that_was_not_wanted_is_said_with_the_reason() -> None:
+    reason = "wanted cuda: no NVIDIA driver"
+    engine = EngineStatus(state="ready", engine="ct2", device="cpu", reason=reason, fallback=True)
+    assert fallback_forms("ready", engine) == [f"ready on cpu: {reason}", "ready on cpu"]
 
 
 @pytest.mark.parametrize("kind", get_args(get_type_hints(Job)["kind"]))

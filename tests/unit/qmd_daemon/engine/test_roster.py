@@ -75,3 +75,10 @@ def test_the_former_embedder_is_shown_while_it_is_in_memory(tmp_path: Path) -> N
     assert shown[0] == ("embedding", "fake", "off")
     roster.worker_gone()
     assert len(roster.statuses()) == 3
+
+
+def test_what_would_suit_the_machine_and_is_not_here_is_noted(tmp_path: Path) -> None:
+    roster = Roster(EngineConfig(profile="cpu"), str(tmp_path))
+    assert roster.note.startswith("Not downloaded: multilingual-e5-small")
+    assert roster.note.endswith("Fetch: qmd pull cpu")
+    assert Roster(EngineConfig(profile="embedded"), str(tmp_path)).note == ""

@@ -41,6 +41,7 @@ STANDING = Standing(
         pid=7,
         queued=40,
         restarts=1,
+        fallback=True,
         models=[ModelStatus(role="embedding", name="m", state="ready", size_bytes=100, device="cpu")],
     ),
     gpu=GpuSample(
@@ -93,6 +94,7 @@ def samples(grant: Grant | None = None) -> dict[tuple[str, tuple[str, ...]], flo
         ("qmd_requests_in_flight", (), 2),
         ("qmd_http_connections", (), 5),
         ("qmd_worker_restarts_total", (), 1),
+        ("qmd_engine_fallback", (), 1),
         ("qmd_model_ready", ("embedding", "m", "cpu"), 1),
         ("qmd_model_bytes", ("embedding", "m", "cpu"), 100),
         ("qmd_index_documents", ("index",), 6),
