@@ -17,7 +17,7 @@ from msgspec import Struct
 from ipc.holder import Holder
 from ipc.paths import Paths
 from ipc.protocol import PROTOCOL_VERSION, GpuSample, IndexStatus, Job, Publish, Topic
-from qmd_daemon import __version__, logs
+from qmd_daemon import __version__, logs, systemd
 from qmd_daemon.config import Config
 from qmd_daemon.engine.gpu import Meter
 from qmd_daemon.engine.supervisor import Engine
@@ -36,8 +36,10 @@ from qmd_daemon.serve.mcp import Mcp
 from qmd_daemon.serve.pulling import Puller
 from qmd_daemon.serve.rpc import Rpc
 from qmd_daemon.serve.telemetry import Telemetry
+from qmd_daemon.serve.watchdog import Watchdog
 from qmd_daemon.singleton import Singleton
 from qmd_daemon.store.index import Indexes
+from qmd_daemon.systemd import Notifier
 
 # What a request that runs when the daemon is told to stop may still take.
 GRACE_S = 5.0
@@ -56,6 +58,9 @@ class App:
         self._lock = lock
         self._foreground = foreground
         self._feed = Feed()
+        self._notifier = Notifier()
+        self._handed = systemd.listening()
+        systemd.forget()
 
     async def run(self) -> None:
         """Serve until a signal or a `shutdown` request.
@@ -74,11 +79,16 @@ class App:
             )
             handlers = await self._start_index(stack, engine, publish)
             await self._start_http(stack, engine)
+            await stack.enter_async_context(
+                Watchdog(self._notifier, self._indexes.answered, self._compacts, lambda: self._how_it_is(engine))
+            )
             self._announce()
             self._dispatcher.open(handlers.handle)
             log.info("daemon.ready", pid=os.getpid(), state=self._lifecycle.state, http=self._lifecycle.http)
+            self._notifier.ready(self._how_it_is(engine))
 
             await self._lifecycle.stopped()
+            self._notifier.stopping(GRACE_S + STUCK_S)
             log.info("daemon.stopping")
             faulthandler.dump_traceback_later(GRACE_S + STUCK_S, exit=True)
             await self._dispatcher.drain(GRACE_S)
@@ -143,6 +153,7 @@ class App:
                 model=engine.model,
                 standing=self._standing,
                 others=[Mcp(self._paths, self._dispatcher, self._config.http.body_s).route()],
+                handed=self._handed,
             )
             await stack.enter_async_context(http)
         except PortTaken as error:
@@ -152,6 +163,15 @@ class App:
             self._lifecycle.note = f"no HTTP: {error.message}"
         else:
             self._lifecycle.http = http.address
+
+    def _how_it_is(self, engine: Engine) -> str:
+        """One line for `systemctl status`."""
+        now = engine.status()
+        return f"{self._lifecycle.state}; model {now.model or 'none'}: {now.state}; {now.queued} texts wait"
+
+    def _compacts(self) -> bool:
+        """Whether a writer is copying its file, which takes as long as that takes."""
+        return any(job.kind == "cleanup" and job.state == "running" for job in self._jobs.list())
 
     async def _standing(self) -> tuple[list[IndexStatus], GpuSample | None, list[Job]]:
         return await self._indexes.statuses(), self._telemetry.last, self._jobs.list()

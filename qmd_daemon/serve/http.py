@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from msgspec.structs import replace
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from ipc.errors import QmdError
@@ -63,9 +64,15 @@ class Http:
         grants: Grants,
         feed: Feed | None = None,
         standing: Standings | None = None,
+        handed: socket.socket | None = None,
         model: Callable[[], ModelInfo | None] = lambda: None,
         others: Sequence[web.RouteDef] = (),
     ) -> None:
+        """`handed`: a socket that listens already, which somebody else has opened for us."""
+        self._handed = handed
+        if handed is not None:
+            host, port = handed.getsockname()[:2]
+            config = replace(config, host=host, port=port)
         self._config = config
         self._others = others
         self._feed = feed or Feed()
@@ -95,9 +102,7 @@ class Http:
         assert self._runner.server is not None  # noqa: S101  (for the type checker)
         self._guards = Guards(self._config, self._runner.server)
         try:
-            self._server = await asyncio.get_running_loop().create_server(
-                self._guards, host, port, backlog=_BACKLOG, reuse_address=True
-            )
+            self._server = await self._listen(host, port)
         except OSError as error:
             await self._runner.cleanup()
             raise _cannot_listen(host, port, error) from None
@@ -111,6 +116,12 @@ class Http:
         self._server.close()
         self._feed.close()
         await self._runner.cleanup()
+
+    async def _listen(self, host: str, port: int) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        if self._handed is not None:
+            return await loop.create_server(self._guards, sock=self._handed, backlog=_BACKLOG)
+        return await loop.create_server(self._guards, host, port, backlog=_BACKLOG, reuse_address=True)
 
     @property
     def connections(self) -> int:

@@ -234,6 +234,11 @@ class Indexes:
         """What is in each that is open."""
         return [await index.status() for index in list(self._open.values())]
 
+    async def answered(self) -> None:
+        """Return when the writer of each that is open has done nothing, once: then it is not stuck."""
+        for index in list(self._open.values()):
+            await index.database.write(lambda _: None)
+
     async def close(self) -> None:
         """Close them all; again: nothing."""
         self._closed = True
