@@ -1,4 +1,4 @@
-"""The units under a real systemd: the instance of a user, in a mount namespace where the machine looks booted with it."""
+"""The units under a real systemd: that of a user, in a mount namespace where the machine looks booted with it."""
 
 from __future__ import annotations
 
