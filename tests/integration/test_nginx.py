@@ -101,7 +101,8 @@ def test_a_stream_comes_in_parts(proxy: Proxy) -> None:
         line.sendall(b"GET /events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + proxy._token.encode() + b"\r\n\r\n")
         said = b""
         while b"event: gpu" not in said:
-            assert (part := line.recv(65536))
+            part = line.recv(65536)
+            assert part
             said += part
 
 
