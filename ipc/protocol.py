@@ -85,6 +85,7 @@ class SearchRequest(IndexRequest, frozen=True, kw_only=True):
     where: Annotated[list[FilterText], Meta(max_length=100)] = []
     min_relevance: Annotated[float, Meta(ge=0, le=1)] | None = None
     candidates: Annotated[int, Meta(ge=1, le=200)] = 40
+    pause_ms: Annotated[int, Meta(ge=0, le=10_000)] = 0
 
 
 class Search(SearchRequest, frozen=True, kw_only=True, tag="search"):
@@ -187,11 +188,15 @@ class CollectionRename(IndexRequest, frozen=True, kw_only=True, tag="collection_
 
 
 class CollectionChange(IndexRequest, frozen=True, kw_only=True, tag="collection_change"):
-    """`included`: searches that name no collection have it. `update`: run by a person before it is scanned."""
+    """`included`: searches that name no collection have it. `update`: run by a person before it is scanned.
+
+    `ignore`: which of its files are left out, in place of what was so before; as in .gitignore.
+    """
 
     name: str
     included: bool | None = None
     update: Annotated[str, Meta(max_length=4096)] | None = None
+    ignore: Annotated[list[FilterText], Meta(max_length=1000)] | None = None
 
 
 class ContextAdd(IndexRequest, frozen=True, kw_only=True, tag="context_add"):

@@ -21,22 +21,23 @@ class FakeClient:
     """The methods of `ipc.client.Client`; answers what the test told it to, and remembers what it was asked.
 
     `hold(kind)` keeps the answers to a kind of request back until the event it returns is set, so that a
-    test decides which of two answers comes first.
+    test decides which of two answers comes first; `hold(kind, after=1)` lets the first reply of a stream pass.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.cancelled: list[Request] = []
         self._handlers: dict[type[Request], Handler] = {}
-        self._gates: dict[type[Request], asyncio.Event] = {}
+        self._gates: dict[type[Request], tuple[asyncio.Event, int]] = {}
         self._listeners: list[asyncio.Queue[tuple[Topic, Struct]]] = []
 
     def on(self, kind: type[Request], told: Told | Handler) -> None:
         """Answer requests of this kind so; a function is asked each time."""
         self._handlers[kind] = told if callable(told) else lambda _: told
 
-    def hold(self, kind: type[Request]) -> asyncio.Event:
-        gate = self._gates[kind] = asyncio.Event()
+    def hold(self, kind: type[Request], *, after: int = 0) -> asyncio.Event:
+        gate = asyncio.Event()
+        self._gates[kind] = gate, after
         return gate
 
     def emit(self, topic: Topic, event: Struct) -> None:
@@ -55,7 +56,9 @@ class FakeClient:
         pass
 
     async def call(self, request: Request, reply: type[R], *, timeout_s: float = 30.0) -> R:
-        *_, last = await self._answers(request)
+        self.requests.append(request)
+        await self._pass(request, 0)
+        *_, last = self._told(request)
         assert isinstance(last, reply), f"{request!r} was told {last!r}"  # noqa: S101
         return last
 
@@ -71,7 +74,11 @@ class FakeClient:
         return (await self.call(request, EmbedReply)).embeddings
 
     async def stream(self, request: Request, reply: type[R], *, timeout_s: float = 30.0) -> AsyncGenerator[R, None]:
-        for answer in await self._answers(request):
+        self.requests.append(request)
+        await self._pass(request, 0)
+        for number, answer in enumerate(self._told(request)):
+            if number:
+                await self._pass(request, number)
             assert isinstance(answer, reply), f"{request!r} was told {answer!r}"  # noqa: S101
             yield answer
 
@@ -89,14 +96,18 @@ class FakeClient:
     async def ping(self, *, timeout_s: float = 5.0) -> Pong:
         return await self.call(Ping(), Pong)
 
-    async def _answers(self, request: Request) -> Iterable[Reply]:
-        self.requests.append(request)
-        if gate := self._gates.get(type(request)):
-            try:
-                await gate.wait()
-            except asyncio.CancelledError:
-                self.cancelled.append(request)
-                raise
+    async def _pass(self, request: Request, number: int) -> None:
+        """Wait where the test holds the reply of this number."""
+        gate, after = self._gates.get(type(request), (None, 0))
+        if gate is None or number != after:
+            return
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(request)
+            raise
+
+    def _told(self, request: Request) -> Iterable[Reply]:
         handler = self._handlers.get(type(request))
         if handler is None:
             raise QmdError("unknown_op", f"The test has told nothing about {type(request).__name__}.")

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-import subprocess
 import traceback
-from functools import partial
+from collections.abc import Iterable
 
-from textual.app import App, SuspendNotSupported
+from textual.app import App, SystemCommand
 from textual.content import Content
 from textual.message import Message
+from textual.screen import Screen
 from textual.worker import Worker, WorkerError, WorkerState
 
 from ipc.errors import QmdError
-from ipc.paths import DEFAULT_INDEX, Paths
-from qmd_tui import editor, keys
-from qmd_tui.messages import DocumentWanted, OpenRequested, QuestionAsked
-from qmd_tui.output import safe
+from qmd_tui import editor, keys, language, outside
+from qmd_tui.facts import Facts
+from qmd_tui.history import History
+from qmd_tui.language import tr
+from qmd_tui.messages import (
+    DocumentWanted,
+    LanguageChanged,
+    LeaveRequested,
+    OpenRequested,
+    QuestionAsked,
+    Wished,
+)
 from qmd_tui.screens.help import HelpScreen
 from qmd_tui.screens.search import SearchScreen
 from qmd_tui.session import Connect, Session
 from qmd_tui.settings import Settings
-from qmd_tui.theme import themes
+from qmd_tui.theme import CYCLE, themes
+from qmd_tui.told import error_text
 
 _RESTART_S = 1.0
 
 
-def run(paths: Paths, *, index: str = DEFAULT_INDEX) -> int:
-    """Show the terminal UI until the person leaves it. Returns the exit code."""
-    from qmd_tui.attach import attach
+class QmdApp(App[list[str]]):
+    """Returns the places of the hits that were picked, where that is how it was left."""
 
-    settings = Settings.from_environment(index=index, crash_file=f"{paths.state}/tui-crash.log")
-    app = QmdApp(partial(attach, paths), settings)
-    app.run()
-    return app.return_code or 0
-
-
-class QmdApp(App[None]):
     TITLE = "qmd"
     DEFAULT_MODE = "search"
     BINDINGS = keys.APP
@@ -44,15 +45,19 @@ class QmdApp(App[None]):
         # Without colours, Textual's filter takes them all away only from what it takes for the terminal's own.
         super().__init__(ansi_color=None if settings.color else True)
         self.settings = settings
+        self.facts = Facts()
         self.session = Session(connect, self.deliver, settings)
         self._session_worker: Worker[None] | None = None
-        self.add_mode(self.DEFAULT_MODE, lambda: SearchScreen(settings))
+        language.use(settings.language)
+        history = History(settings.history_file)
+        self.add_mode(self.DEFAULT_MODE, lambda: SearchScreen(settings, history))
 
     def on_mount(self) -> None:
         for theme in themes():
             self.register_theme(theme)
         if self.settings.theme in self.available_themes:
             self.theme = self.settings.theme
+        self.set_keymap(self.settings.keys)
         self.call_after_refresh(self._start_session)  # the first frame does not wait for the daemon
 
     async def on_unmount(self) -> None:
@@ -66,8 +71,11 @@ class QmdApp(App[None]):
 
     def deliver(self, fact: Message) -> None:
         """Hand a fact of the session to every open screen, also to those below a dialog."""
+        self.facts.note(fact)
         for screen in self.screen_stack:
             screen.post_message(fact)
+
+    # -- what the screens wish -----------------------------------------------------------------
 
     def on_question_asked(self, message: QuestionAsked) -> None:
         self.session.ask(message.question)
@@ -75,8 +83,29 @@ class QmdApp(App[None]):
     def on_document_wanted(self, message: DocumentWanted) -> None:
         self.session.fetch(message.wanted)
 
+    def on_wished(self, message: Wished) -> None:
+        self.session.wish(message.request)
+
     def on_open_requested(self, message: OpenRequested) -> None:
         self.run_worker(self._open(message), group="open", exclusive=True)
+
+    def on_leave_requested(self, message: LeaveRequested) -> None:
+        screen = self.screen
+        if isinstance(screen, SearchScreen):
+            self.exit([screen.location(hit) for hit in message.hits])
+
+    async def _open(self, wish: OpenRequested) -> None:
+        try:
+            document = await self.session.document(wish.hit.file, wish.line, 1)
+            if not document.location:
+                raise QmdError("not_found", "This document has no file on this machine.")
+            make = editor.command if wish.using == "editor" else editor.pager
+            configured = self.settings.editor if wish.using == "editor" else self.settings.pager
+            outside.run(self, make(configured, document.location, wish.line), wish.using)
+        except QmdError as error:
+            self.complain(error)
+
+    # -- the keys of every screen --------------------------------------------------------------
 
     def action_help(self) -> None:
         if isinstance(self.screen, HelpScreen):
@@ -84,29 +113,27 @@ class QmdApp(App[None]):
         else:
             self.push_screen(HelpScreen(self.screen.active_bindings.values()))
 
-    async def _open(self, wish: OpenRequested) -> None:
-        try:
-            document = await self.session.document(wish.hit.file, wish.line, 1)
-            if not document.location:
-                raise QmdError("not_found", "This document has no file on this machine.")
-            self._edit(editor.command(self.settings.editor, document.location, wish.line))
-        except QmdError as error:
-            self.complain(error)
+    def action_next_language(self) -> None:
+        language.use(language.following(language.current()))
+        self.deliver(LanguageChanged())
 
-    def _edit(self, command: list[str]) -> None:
-        """Give the terminal to the editor until it ends."""
-        try:
-            with self.suspend():
-                code = subprocess.run(command, check=False).returncode
-        except SuspendNotSupported:
-            raise QmdError("invalid", "This terminal cannot be handed to an editor.") from None
-        except OSError as error:
-            raise QmdError("not_found", f"Cannot start {command[0]}: {error.strerror}.", "Check $EDITOR.") from None
-        if code:
-            raise QmdError("invalid", f"{command[0]} ended with exit code {code}.")
+    def action_next_theme(self) -> None:
+        at = CYCLE.index(self.theme) if self.theme in CYCLE else -1
+        self.theme = CYCLE[(at + 1) % len(CYCLE)]
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """All that has a key, by what it does."""
+        shown = {active.binding.id: active for active in screen.active_bindings.values() if active.binding.id}
+        for active in shown.values():
+            binding = active.binding
+
+            async def act(node: object = active.node, action: str = binding.action) -> None:
+                await self.run_action(action, node)  # type: ignore[arg-type]
+
+            yield SystemCommand(tr(binding.description), self.get_key_display(binding), act)
 
     def complain(self, error: QmdError) -> None:
-        self.notify(safe.block(str(error)), severity="error", markup=False)
+        self.notify(error_text(error), severity="error", markup=False)
 
     # -- what must never happen --------------------------------------------------------------
 

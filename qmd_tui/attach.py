@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ipc.errors import QmdError
-from ipc.paths import Paths
+from ipc.paths import SOCKET_PATH_MAX_BYTES, Paths
 
 if TYPE_CHECKING:
     from ipc.client import Client
@@ -17,13 +18,39 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def attach(paths: Paths, on_wait: Callable[[str], None]) -> AsyncIterator[Client]:
-    """Find the daemon or launch it, and connect. `on_wait` is called in the loop. Raises QmdError."""
-    endpoint = await ensure(paths, on_wait)
-    from ipc.client import Client  # imported by the thread already, so that the first frame does not wait for it
+async def attach(paths: Paths, socket: str, on_wait: Callable[[str], None]) -> AsyncIterator[Client]:
+    """Connect to the daemon at `socket`; "" finds the one of this machine, or launches it.
 
-    async with Client(endpoint.rpc, endpoint.events) as client:
+    `on_wait` is called in the loop. Raises QmdError.
+    """
+    if socket:
+        on_wait(socket)
+        rpc, events = elsewhere(socket)
+    else:
+        endpoint = await ensure(paths, on_wait)
+        rpc, events = endpoint.rpc, endpoint.events
+    # Imported by the thread already, so that the first frame does not wait for it.
+    from ipc.client import Client
+
+    async with Client(rpc, events) as client:
+        if socket:
+            await client.ping()
         yield client
+
+
+def elsewhere(socket: str) -> tuple[str, str]:
+    """The addresses of the two sockets of a daemon that is reached through `socket`: rpc.sock, or its directory.
+
+    The events are looked for beside it; a daemon whose events are not forwarded is only asked, which is enough.
+    Raises QmdError("invalid").
+    """
+    path = os.path.abspath(os.path.expanduser(socket))
+    if os.path.isdir(path):
+        path = os.path.join(path, "rpc.sock")
+    events = os.path.join(os.path.dirname(path), "events.sock")
+    if max(len(os.fsencode(path)), len(os.fsencode(events))) > SOCKET_PATH_MAX_BYTES:
+        raise QmdError("invalid", f"{path} is too long for a socket.", "Forward it to a shorter path.")
+    return f"ipc://{path}", f"ipc://{events}"
 
 
 async def ensure(paths: Paths, on_wait: Callable[[str], None]) -> Endpoint:

@@ -12,7 +12,7 @@ from ipc.errors import QmdError
 # Tried in this order where neither VISUAL nor EDITOR is set. `editor` is Debian's own choice.
 FALLBACKS = ("editor", "nano", "micro", "nvim", "vim", "vi", "emacs", "hx")
 _PLUS = {"vi", "vim", "nvim", "view", "nano", "pico", "emacs", "emacsclient", "micro", "kak", "ne", "joe", "jed", "mg"}
-_PLUS |= {"editor", "ed", "gvim", "gedit", "mcedit", "less"}
+_PLUS |= {"editor", "ed", "gvim", "gedit", "mcedit", "less", "more", "most"}
 _GOTO = {"code", "code-insiders", "codium", "vscodium", "cursor", "windsurf"}
 _COLON = {"hx", "helix", "subl", "sublime_text", "zed", "zeditor", "lapce"}
 
@@ -35,6 +35,14 @@ def command(editor: str, path: str, line: int, which: Callable[[str], str | None
     if name in _COLON:
         return [*start, f"{path}:{line}"]
     return [*start, path]
+
+
+def pager(configured: str, path: str, line: int, which: Callable[[str], str | None] = shutil.which) -> list[str]:
+    """The arguments that page through `path` from `line` on. `configured`: as in $PAGER; "" is less, else more."""
+    chosen = configured or next((name for name in ("less", "more") if which(name)), "")
+    if not chosen:
+        raise QmdError("not_found", "There is no pager.", "Set $PAGER to yours, such as `export PAGER=less`.")
+    return command(chosen, path, line, which)
 
 
 def _installed(which: Callable[[str], str | None]) -> list[str]:

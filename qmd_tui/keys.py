@@ -1,28 +1,63 @@
-"""The keys, in one table. Each has an id, so that a keymap can move it and the help screen can list it.
+"""The keys, in one table. Each has an id, so that the configuration can move it and the help screen can list it.
 
 They are what fingers know from fzf. All have priority: the input would otherwise take Ctrl+K for itself.
+The descriptions are translated where they are shown.
 """
 
 from __future__ import annotations
 
 from textual.binding import Binding, BindingType
 
+from qmd_tui.language import N_
+
+# Where the application's own screens are; the search screen is below them all.
+SCREENS: dict[str, str] = {"collections": "f3", "models": "f4", "gpu": "f5", "log": "f6"}
+
+
+def _key(keys: str, action: str, description: str, id: str) -> Binding:  # noqa: A002 - Textual's own name for it
+    return Binding(keys, action, description, id=id, priority=True)
+
+
 APP: list[BindingType] = [
-    Binding("f1", "help", "Show or hide these keys", id="app.help", priority=True),
+    _key("f1", "help", N_("Show or hide these keys"), "app.help"),
     # Textual's own place for it is Ctrl+P, which is "up" here.
-    Binding("f2", "command_palette", "Show all commands", id="app.palette", priority=True),
-    Binding("ctrl+c,ctrl+q", "quit", "Quit", id="app.quit", priority=True),
+    _key("f2,ctrl+x", "command_palette", N_("Show all commands"), "app.palette"),
+    _key("f3", "visit('collections')", N_("Collections and jobs"), "app.collections"),
+    _key("f4", "visit('models')", N_("Models"), "app.models"),
+    _key("f5", "visit('gpu')", N_("GPU, or CPU and memory"), "app.gpu"),
+    _key("f6", "visit('log')", N_("The daemon's log"), "app.log"),
+    _key("f9", "next_language", N_("Next language: English, 中文"), "app.language"),
+    _key("f10", "next_theme", N_("Next colours: dark, light, the terminal's own"), "app.theme"),
+    _key("ctrl+c,ctrl+q", "quit", N_("Quit"), "app.quit"),
 ]
 
 SEARCH: list[BindingType] = [
-    Binding("up,ctrl+p,ctrl+k", "move(-1)", "Previous result", id="search.previous", priority=True),
-    Binding("down,ctrl+n,ctrl+j", "move(1)", "Next result", id="search.next", priority=True),
-    Binding("enter", "open", "Open in your editor, at the line", id="search.open", priority=True),
-    Binding("ctrl+s", "next_mode", "Next mode: search, vsearch, query", id="search.mode", priority=True),
-    Binding("ctrl+o", "toggle_preview", "Show or hide the preview", id="search.preview", priority=True),
-    Binding("shift+up", "scroll_preview(-1)", "Preview: a line up", id="search.line_up", priority=True),
-    Binding("shift+down", "scroll_preview(1)", "Preview: a line down", id="search.line_down", priority=True),
-    Binding("pageup", "page_preview(-1)", "Preview: half a page up", id="search.page_up", priority=True),
-    Binding("pagedown", "page_preview(1)", "Preview: half a page down", id="search.page_down", priority=True),
-    Binding("escape", "clear_or_quit", "Clear the input; when it is empty, quit", id="search.clear", priority=True),
+    _key("up,ctrl+p,ctrl+k", "move(-1)", N_("Previous result"), "search.previous"),
+    _key("down,ctrl+n,ctrl+j", "move(1)", N_("Next result"), "search.next"),
+    _key("enter", "open", N_("Open in your editor, at the line"), "search.open"),
+    _key("alt+v", "page", N_("Open in your pager, at the line"), "search.page"),
+    _key("ctrl+s", "next_mode", N_("Next mode: search, vsearch, query"), "search.mode"),
+    _key("tab", "pick(1)", N_("Pick the result, and go to the next"), "search.pick"),
+    _key("shift+tab", "pick(-1)", N_("Pick the result, and go to the previous"), "search.pick_up"),
+    _key("alt+enter", "print", N_("Print what is picked, and quit"), "search.print"),
+    _key("ctrl+y", "copy('path')", N_("Copy the path"), "search.copy_path"),
+    _key("alt+y", "copy('line')", N_("Copy path:line"), "search.copy_line"),
+    _key("alt+d", "copy('docid')", N_("Copy the docid"), "search.copy_docid"),
+    _key("alt+s", "copy('passage')", N_("Copy the passage"), "search.copy_passage"),
+    _key("ctrl+e", "explain", N_("Explain why it was found, or show the document again"), "search.explain"),
+    _key("ctrl+l", "similar", N_("Find documents like this one"), "search.similar"),
+    _key("ctrl+t", "toggle_rendered", N_("Preview: Markdown as text or as source"), "search.rendered"),
+    _key("ctrl+o", "toggle_preview", N_("Show or hide the preview"), "search.preview"),
+    _key("shift+up", "scroll_preview(-1)", N_("Preview: a line up"), "search.line_up"),
+    _key("shift+down", "scroll_preview(1)", N_("Preview: a line down"), "search.line_down"),
+    _key("pageup", "page_preview(-1)", N_("Preview: half a page up"), "search.page_up"),
+    _key("pagedown", "page_preview(1)", N_("Preview: half a page down"), "search.page_down"),
+    _key("alt+up", "match(-1)", N_("Preview: previous match"), "search.match_up"),
+    _key("alt+down", "match(1)", N_("Preview: next match"), "search.match_down"),
+    _key("ctrl+up", "history(-1)", N_("An older query"), "search.older"),
+    _key("ctrl+down", "history(1)", N_("A newer query"), "search.newer"),
+    _key("ctrl+r", "recall", N_("Earlier and saved queries"), "search.recall"),
+    _key("alt+w", "save_query", N_("Save this query, or forget it"), "search.save"),
+    _key("alt+i", "ignore", N_("Leave this file out of its collection"), "search.ignore"),
+    _key("escape", "clear_or_quit", N_("Clear the input; when it is empty, quit"), "search.clear"),
 ]

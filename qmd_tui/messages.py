@@ -12,7 +12,18 @@ from typing import Literal
 from textual.message import Message
 
 from ipc.errors import QmdError
-from ipc.protocol import DocumentReply, EngineStatus, GpuSample, Hit, IndexStatus, Job, SearchReply
+from ipc.protocol import (
+    DocumentReply,
+    EngineStatus,
+    GpuSample,
+    Hit,
+    IndexStatus,
+    Job,
+    LogEvent,
+    Reply,
+    Request,
+    SearchReply,
+)
 
 Mode = Literal["search", "vsearch", "query"]
 MODES: tuple[Mode, ...] = ("search", "vsearch", "query")
@@ -20,11 +31,17 @@ MODES: tuple[Mode, ...] = ("search", "vsearch", "query")
 
 @dataclass(frozen=True)
 class Question:
-    """What stands in the input. Every edit gets the next `number`; an answer to an older one is stale."""
+    """What stands in the input. Every edit gets the next `number`; an answer to an older one is stale.
+
+    `depth`: how many results. The same question is asked deeper when its end is scrolled to.
+    `like`: the address of a document to find others like, in place of the text.
+    """
 
     text: str
     mode: Mode
     number: int
+    depth: int = 0
+    like: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +114,32 @@ class AskFailed(Message, bubble=False):
 
 
 @dataclass
+class LogReported(Message, bubble=False):
+    """A line of the daemon's log."""
+
+    event: LogEvent
+
+
+@dataclass
+class Granted(Message, bubble=False):
+    """The daemon has done what a screen wished."""
+
+    request: Request
+    reply: Reply
+
+
+@dataclass
+class Refused(Message, bubble=False):
+    request: Request
+    error: QmdError
+
+
+@dataclass
+class LanguageChanged(Message, bubble=False):
+    """Everything is to be said again, in the language that is spoken now."""
+
+
+@dataclass
 class DocumentLoaded(Message, bubble=False):
     wanted: Wanted
     document: DocumentReply
@@ -125,7 +168,22 @@ class DocumentWanted(Message):
 
 @dataclass
 class OpenRequested(Message):
-    """Open this hit's file in the person's editor, at `line`."""
+    """Open this hit's file at `line`, in the person's editor or pager."""
 
     hit: Hit
     line: int
+    using: Literal["editor", "pager"] = "editor"
+
+
+@dataclass
+class LeaveRequested(Message):
+    """Leave, and print where these hits are."""
+
+    hits: list[Hit]
+
+
+@dataclass
+class Wished(Message):
+    """Something that the daemon is to do; `Granted` or `Refused` follows."""
+
+    request: Request

@@ -15,20 +15,25 @@ from textual.message import Message
 
 from ipc.errors import DaemonUnreachable, QmdError
 from ipc.protocol import (
+    REPLIES,
     DocumentReply,
     Get,
     GpuSample,
     IndexEvent,
     JobEvent,
+    LogEvent,
     ModelsEvent,
     Query,
+    Request,
     Search,
     SearchReply,
     SearchRequest,
+    Similar,
     Status,
     StatusReply,
     VSearch,
 )
+from qmd_tui import query
 from qmd_tui.messages import (
     Answered,
     AskFailed,
@@ -37,9 +42,13 @@ from qmd_tui.messages import (
     DocumentLoaded,
     EngineReported,
     GpuSampled,
+    Granted,
     IndexReported,
     JobProgressed,
+    LogReported,
+    Mode,
     Question,
+    Refused,
     Wanted,
 )
 from qmd_tui.settings import Settings
@@ -50,6 +59,9 @@ if TYPE_CHECKING:
 # Told what is waited for; gives a client once the daemon is ready. Raises QmdError.
 Connect = Callable[[Callable[[str], None]], AbstractAsyncContextManager["Client"]]
 Post = Callable[[Message], object]
+_KINDS: dict[Mode, type[Search | VSearch | Query]] = {"search": Search, "vsearch": VSearch, "query": Query}
+# What a person has asked for may take its time: loading a model takes seconds.
+_WISH_S = 120.0
 # A question that the daemon does not survive is not repeated for ever.
 _MOST_ATTEMPTS = 3
 
@@ -68,6 +80,7 @@ class Session:
         self._wanted: Wanted | None = None
         self._asking = _Latest()
         self._fetching = _Latest()
+        self._tasks: asyncio.TaskGroup | None = None
         self._heard = False  # anything from the daemon since the last look
         self._trouble = asyncio.Event()  # a request was not answered: look at once
         self._stale = asyncio.Event()  # the index is not what was last reported
@@ -75,7 +88,7 @@ class Session:
     async def run(self) -> None:
         """Stay connected until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            self._asking.tasks = self._fetching.tasks = tasks
+            self._tasks = self._asking.tasks = self._fetching.tasks = tasks
             retry_s = self._settings.retry_first_s
             while True:
                 self._post(ConnectionChanged("connecting"))
@@ -91,7 +104,7 @@ class Session:
 
     def ask(self, question: Question) -> None:
         """Ask this instead of whatever was asked before; an empty text asks nothing. Kept until it can be asked."""
-        self._question = question if question.text else None
+        self._question = question if question.text or question.like else None
         self._attempts = 0
         self._ask_again()
 
@@ -103,9 +116,30 @@ class Session:
     async def document(self, file: str, first_line: int, count: int) -> DocumentReply:
         """Some lines of a document. Raises QmdError, also where there is no daemon at present."""
         if self._client is None:
-            raise DaemonUnreachable("The daemon is not there yet.", "Try again in a moment.")
+            raise _not_there()
         request = Get(index=self._settings.index, ref=file, from_line=first_line, max_lines=count)
         return await self._client.call(request, DocumentReply)
+
+    def wish(self, request: Request) -> None:
+        """Have the daemon do something; `Granted` or `Refused` tells what came of it."""
+        if self._tasks is None:
+            self._post(Refused(request, _not_there()))
+        else:
+            self._tasks.create_task(self._grant(request))
+
+    async def _grant(self, request: Request) -> None:
+        try:
+            if self._client is None:
+                raise _not_there()
+            reply = await self._client.call(request, REPLIES[type(request)], timeout_s=_WISH_S)
+        except DaemonUnreachable as error:
+            self._trouble.set()
+            self._post(Refused(request, error))
+        except QmdError as error:
+            self._post(Refused(request, error))
+        else:
+            self._post(Granted(request, reply))
+            self._stale.set()
 
     # -- the connection ----------------------------------------------------------------------
 
@@ -150,7 +184,7 @@ class Session:
                 self._fetch_again()
 
     async def _listen(self, client: Client) -> None:
-        async with aclosing(client.events("gpu", "job", "index", "models")) as events:
+        async with aclosing(client.events("gpu", "job", "index", "models", "log")) as events:
             async for _, event in events:
                 self._heard = True
                 match event:
@@ -162,6 +196,8 @@ class Session:
                         self._stale.set()
                     case ModelsEvent(engine=engine):
                         self._post(EngineReported(engine))
+                    case LogEvent():
+                        self._post(LogReported(event))
 
     async def _report(self, client: Client) -> None:
         """Report the index when it has changed, and ask again what had no answer in it."""
@@ -205,16 +241,12 @@ class Session:
             self._fetching.start(self._load(self._wanted))
 
     async def _answer(self, client: Client, question: Question) -> None:
-        """The words' answer at once; the vectors' once the typing has paused."""
-        loop = asyncio.get_running_loop()
-        pause_ends = loop.time() + self._settings.debounce_ms / 1000
-        kinds: dict[str, type[SearchRequest]] = {"vsearch": VSearch, "query": Query}
+        """One request, whose replies are the stages: the daemon asks no model before the typing has paused."""
         try:
-            if question.mode != "vsearch":
-                await self._search(client, question, Search)
-            if question.mode in kinds:
-                await asyncio.sleep(pause_ends - loop.time())
-                await self._search(client, question, kinds[question.mode])
+            async with aclosing(client.stream(self._request(question), SearchReply)) as replies:
+                async for reply in replies:
+                    self._found_nothing = reply.done and not reply.results
+                    self._post(Answered(question, reply, reply.done))
         except DaemonUnreachable as error:
             self._attempts += 1
             if self._attempts >= _MOST_ATTEMPTS:
@@ -224,13 +256,21 @@ class Session:
         except QmdError as error:
             self._post(AskFailed(question, error))
 
-    async def _search(self, client: Client, question: Question, kind: type[SearchRequest]) -> None:
-        request = kind(index=self._settings.index, query=question.text, top_k=self._settings.top_k, stream=True)
-        async with aclosing(client.stream(request, SearchReply)) as replies:
-            async for reply in replies:
-                final = reply.done and (kind is not Search or question.mode == "search")
-                self._found_nothing = final and not reply.results
-                self._post(Answered(question, reply, final))
+    def _request(self, question: Question) -> SearchRequest | Similar:
+        depth = question.depth or self._settings.top_k
+        if question.like:
+            return Similar(index=self._settings.index, ref=question.like, top_k=depth)
+        asked = query.read(question.text)
+        return _KINDS[question.mode](
+            index=self._settings.index,
+            query=asked.query,
+            collections=list(asked.collections),
+            intent=asked.intent,
+            top_k=depth,
+            stream=True,
+            explain=True,
+            pause_ms=0 if question.depth else self._settings.debounce_ms,
+        )
 
     async def _load(self, wanted: Wanted) -> None:
         around = self._settings.window_lines
@@ -244,6 +284,10 @@ class Session:
         else:
             self._post(DocumentLoaded(wanted, document))
         self._wanted = None
+
+
+def _not_there() -> DaemonUnreachable:
+    return DaemonUnreachable("The daemon is not there yet.", "Try again in a moment.")
 
 
 class _Latest:

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
 
 DARK = "qmd-dark"
 LIGHT = "qmd-light"
+# The sixteen colours of the terminal itself, whatever they are; Textual's own.
+TERMINAL = "ansi-dark"
+# What one key goes through.
+CYCLE = (DARK, LIGHT, TERMINAL)
 
 
 def themes() -> tuple[Theme, Theme]:

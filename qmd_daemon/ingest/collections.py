@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -72,12 +72,16 @@ class Collections:
             await opened.database.write(partial(_move, name=name, new_name=new_name, file=file))
         await opened.catch_up()
 
-    async def change(self, index: str, name: str, included: bool | None, update: str | None) -> None:
-        """Change whether searches of all collections have it, and what is run before it is scanned.
+    async def change(
+        self, index: str, name: str, included: bool | None, update: str | None, ignore: Sequence[str] | None = None
+    ) -> None:
+        """Change whether searches of all collections have it, what is run before it is scanned, what is left out.
 
-        Raises QmdError("not_found").
+        Raises QmdError("not_found"), and "invalid" for patterns that mean nothing.
         """
-        await self._edit(index, lambda file: file.change(name, included=included, update=update))
+        if ignore is not None:
+            scan.ignorer(ignore)
+        await self._edit(index, lambda file: file.change(name, included=included, update=update, ignore=ignore))
 
     async def set_context(self, index: str, place: str, text: str) -> str:
         """Say what lies at a place, or ("") take it back; its address.

@@ -21,6 +21,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
@@ -114,7 +115,14 @@ class IndexFile:
             entries.ca.items[new_name] = comment
         self._load()
 
-    def change(self, name: str, *, included: bool | None = None, update: str | None = None) -> None:
+    def change(
+        self,
+        name: str,
+        *,
+        included: bool | None = None,
+        update: str | None = None,
+        ignore: Sequence[str] | None = None,
+    ) -> None:
         """Change a collection; None leaves a setting as it is, "" removes the command."""
         entry = self._entries()[self._key(name)]
         if included is not None:
@@ -123,6 +131,10 @@ class IndexFile:
             entry["update"] = update
         elif update is not None:
             entry.pop("update", None)
+        if ignore:
+            entry["ignore"] = list(ignore)
+        elif ignore is not None:
+            entry.pop("ignore", None)
         self._load()
 
     def set_context(self, name: str | None, prefix: str, text: str) -> bool:

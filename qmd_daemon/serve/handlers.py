@@ -58,6 +58,7 @@ from qmd_daemon.search.pipeline import Searcher
 from qmd_daemon.serve.dispatch import Answer, Emit
 from qmd_daemon.serve.lifecycle import Lifecycle
 from qmd_daemon.serve.models import PRIORITIES, Models
+from qmd_daemon.serve.pausing import paused
 from qmd_daemon.serve.pulling import Puller
 from qmd_daemon.store import documents, reading
 from qmd_daemon.store.index import Indexes
@@ -92,8 +93,8 @@ class Handlers:
         """Do what is asked. `emit` takes the replies of a stream that come before the last."""
         match request:
             case Search() | VSearch() | Query():
-                partial_replies = emit if request.stream else None
-                return Answer(await self._searcher.search(request, partial_replies, PRIORITIES[request.client]))
+                early = emit if request.stream else None
+                return Answer(await paused(self._searcher, request, early, PRIORITIES[request.client]))
             case Embed() | Rerank() | Expand() | Ps() | ModelsLoad() | ModelsUnload():
                 return await self._models.handle(request)
             case Similar():
@@ -146,7 +147,9 @@ class Handlers:
             case CollectionRename():
                 await self._collections.rename(request.index, request.name, request.new_name)
             case CollectionChange():
-                await self._collections.change(request.index, request.name, request.included, request.update)
+                await self._collections.change(
+                    request.index, request.name, request.included, request.update, request.ignore
+                )
         return Done()
 
     async def _context(self, request: ContextAdd | ContextRemove) -> Reply:

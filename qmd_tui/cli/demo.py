@@ -52,9 +52,9 @@ def run(_: argparse.Namespace, paths: Paths) -> int:
         endpoint = daemon.ensure(paths)
         _index(endpoint, notes)
         if sys.stdin.isatty() and sys.stdout.isatty():
-            from qmd_tui import app
+            from qmd_tui import start
 
-            return app.run(paths)
+            return start.run(paths)
         _answer(endpoint)
     finally:
         if not was_running:

@@ -13,6 +13,8 @@ from ipc.paths import DEFAULT_INDEX, Paths, check_index_name
 from qmd_tui.output import streams
 
 INTERRUPTED = 130  # 128 + SIGINT
+# Flags of the full-screen UI, which is no command (qmd_tui.cli.screen).
+SCREEN_FLAGS = frozenset({"--pick", "--connect", "--linear"})
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
@@ -85,8 +87,8 @@ def _reported(argv: Sequence[str]) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     index, rest = _leading_index(argv)
-    if not rest:
-        return _without_command(index)
+    if not rest or rest[0].partition("=")[0] in SCREEN_FLAGS:
+        return _without_command(index, rest)
     name, *arguments = rest
     if name == "help" and arguments:
         name, arguments = arguments[0], ["--help"]
@@ -145,14 +147,23 @@ def _leading_index(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:
     return None, argv
 
 
-def _without_command(index: str | None) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+def _without_command(index: str | None, flags: Sequence[str]) -> int:
+    """The terminal UI. Only its flags are read here: nothing heavy is imported before they are known to be right."""
+    from qmd_tui.cli.screen import read
+
+    wanted = read(flags)
+    terminal = sys.stdin.isatty() and (sys.stderr.isatty() if wanted.pick else sys.stdout.isatty())
+    if not terminal and not wanted.linear:
         streams.heading(_help())
         return 1
-    chosen = _index(index)
-    from qmd_tui import app
+    chosen = _index(index or wanted.index)
+    if wanted.linear:
+        from qmd_tui import linear
 
-    return app.run(Paths.from_environment(), index=chosen)
+        return linear.run(Paths.from_environment(), index=chosen, socket=wanted.connect)
+    from qmd_tui import start
+
+    return start.run(Paths.from_environment(), index=chosen, pick=wanted.pick, socket=wanted.connect)
 
 
 def _version() -> int:
@@ -169,6 +180,9 @@ def _help() -> str:
         "Search the notes, documents and code on this machine.",
         "",
         "Usage: qmd                      the full-screen UI",
+        "       qmd --pick               the same; what is picked is printed: vim $(qmd --pick)",
+        "       qmd --linear             the same search as plain lines, for screen readers",
+        "       qmd --connect SOCKET     with a daemon elsewhere, whose socket was forwarded here",
         "       qmd [--index NAME] COMMAND …",
         "",
         *lines,

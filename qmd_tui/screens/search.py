@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
-from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from ipc.protocol import IndexStatus
 from qmd_tui import keys
+from qmd_tui.history import History
+from qmd_tui.language import N_, tr
 from qmd_tui.messages import (
     MODES,
     Answered,
@@ -20,14 +21,14 @@ from qmd_tui.messages import (
     GpuSampled,
     IndexReported,
     JobProgressed,
-    Mode,
-    OpenRequested,
+    LanguageChanged,
     Question,
     QuestionAsked,
 )
+from qmd_tui.screens.search_actions import SearchActions
 from qmd_tui.settings import Settings
+from qmd_tui.widgets.explain import ExplainView
 from qmd_tui.widgets.guide import Guide
-from qmd_tui.widgets.hit import first_match_line
 from qmd_tui.widgets.preview import Preview
 from qmd_tui.widgets.query_input import QueryInput
 from qmd_tui.widgets.results import Results
@@ -38,9 +39,13 @@ from qmd_tui.widgets.status import StatusBar
 # and only the list in less than that.
 _COLUMNS = [(0, "-narrow"), (100, "-wide")]
 _LINES = [(0, "-short"), (20, "-tall")]
+# What moves rows, by the order that they come in.
+_MOVERS = {"fused": N_("meaning"), "vector": N_("meaning"), "reranked": N_("rerank")}
+_DEEPER = 4  # times as many, when the end is near
+_DEEPEST = 1000  # ipc.protocol.MAX_TOP_K
 
 
-class SearchScreen(Screen[None]):
+class SearchScreen(SearchActions):
     """Keeps what is asked; an answer to anything older is dropped."""
 
     CSS_PATH = "search.tcss"
@@ -49,17 +54,18 @@ class SearchScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = _COLUMNS
     VERTICAL_BREAKPOINTS = _LINES
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, history: History) -> None:
         super().__init__()
-        self._settings = settings
+        self.settings = settings
+        self.history = history
+        self.index: IndexStatus | None = None
         self._question = Question("", "query", 0)
-        self._answered: Question | None = None
+        self._answered: Answered | None = None
         self._connection = ConnectionChanged("connecting")
-        self._index: IndexStatus | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="ask"):
-            yield Static(id="mode")
+            yield Static(id="mode", markup=False)
             yield QueryInput()
         yield StageLine(id="stages")
         with Container(id="body"):
@@ -67,87 +73,69 @@ class SearchScreen(Screen[None]):
                 yield Guide(id="guide")
                 yield Results(id="results")
             yield Preview(id="preview")
+            yield ExplainView(id="explain")
         yield StatusBar(id="status")
 
     def on_mount(self) -> None:
-        self._show_mode()
-        self._show_guide()
-
-    @property
-    def results(self) -> Results:
-        return self.query_one(Results)
-
-    @property
-    def preview(self) -> Preview:
-        return self.query_one(Preview)
+        self.query_input.completer.before = self.history.queries
+        self._show_words()
 
     @property
     def status(self) -> StatusBar:
         return self.query_one(StatusBar)
 
     @property
-    def stages(self) -> StageLine:
-        return self.query_one(StageLine)
-
-    @property
     def question(self) -> Question:
-        """What stands in the input now."""
+        """What is asked now."""
         return self._question
 
     # -- what the person does ----------------------------------------------------------------
 
     def on_input_changed(self, message: Input.Changed) -> None:
         message.stop()
-        self._ask(message.value.strip(), self._question.mode)
+        self._ask(message.value.strip())
 
     def on_results_selected(self, message: Results.Selected) -> None:
         message.stop()
         self.preview.show(message.hit)
+        self._show_trace()
 
-    def on_results_chosen(self, message: Results.Chosen) -> None:
+    def on_results_end_neared(self, message: Results.EndNeared) -> None:
+        """Ask the same once more, for more: the list goes on as far as one scrolls."""
         message.stop()
-        self.action_open()
-
-    def action_move(self, by: int) -> None:
-        self.results.move(by)
-
-    def action_open(self) -> None:
-        if (hit := self.results.hit) is not None:
-            self.post_message(OpenRequested(hit, first_match_line(hit)))
+        question, answered = self._question, self._answered
+        depth = question.depth or self.settings.top_k
+        if answered is None or not answered.final or message.count < depth or depth >= _DEEPEST:
+            return
+        deeper = min(depth * _DEEPER, _DEEPEST)
+        self._question = Question(question.text, question.mode, question.number, deeper, question.like)
+        self.post_message(QuestionAsked(self._question))
 
     def action_next_mode(self) -> None:
         mode = MODES[(MODES.index(self._question.mode) + 1) % len(MODES)]
-        self._ask(self._question.text, mode)
-        self._show_mode()
+        self._put(Question(self._question.text, mode, self._question.number + 1))
 
-    def action_toggle_preview(self) -> None:
-        """The opposite of what is shown. Where there is no room for both, the preview takes the list's place."""
-        shown = self.preview.display
-        self.set_class(not shown, "-preview")
-        self.set_class(shown, "-no-preview")
+    def find_like(self, file: str) -> None:
+        question = self._question
+        self._put(Question(question.text, question.mode, question.number + 1, like=file))
 
-    def action_scroll_preview(self, lines: int) -> None:
-        self.preview.view.scroll_relative(y=lines, animate=False)
+    def action_explain(self) -> None:
+        """The trace in place of the document, or the document again."""
+        self.toggle_class("-explain")
+        self._show_trace()
 
-    def action_page_preview(self, halves: int) -> None:
-        view = self.preview.view
-        view.scroll_relative(y=halves * max(view.size.height // 2, 1), animate=False)
+    def _ask(self, text: str) -> None:
+        if text != self._question.text or self._question.like:
+            self._put(Question(text, self._question.mode, self._question.number + 1))
 
-    def action_clear_or_quit(self) -> None:
-        query = self.query_one(QueryInput)
-        if query.value:
-            query.value = ""
-        else:
-            self.app.exit()
-
-    def _ask(self, text: str, mode: Mode) -> None:
-        if (text, mode) == (self._question.text, self._question.mode):
-            return
-        self._question = Question(text, mode, self._question.number + 1)
-        self.post_message(QuestionAsked(self._question))
-        if not text:
+    def _put(self, question: Question) -> None:
+        self._question = question
+        self.post_message(QuestionAsked(question))
+        if not question.text and not question.like:
+            self._answered = None
             self.results.show([], follow=False)
             self.stages.clear()
+        self._show_mode()
         self._show_guide()
 
     # -- what the session reports ------------------------------------------------------------
@@ -155,11 +143,14 @@ class SearchScreen(Screen[None]):
     def on_answered(self, message: Answered) -> None:
         if message.question.number != self._question.number:
             return
-        again = self._answered is not None and self._answered.number == message.question.number
+        again = self._answered is not None and self._answered.question.number == message.question.number
         if message.final or message.reply.results:
-            self.results.show(message.reply.results, follow=again)
-            self._answered = message.question
+            deeper = again and message.question.depth > 0
+            why = "" if deeper else _MOVERS.get(message.reply.stage, "")
+            self.results.show(message.reply.results, follow=again, why=tr(why))
+            self._answered = message
         self.stages.show_answer(message)
+        self._show_trace()
         self._show_guide(answered=message.final)
 
     def on_ask_failed(self, message: AskFailed) -> None:
@@ -178,7 +169,8 @@ class SearchScreen(Screen[None]):
         self._show_guide()
 
     def on_index_reported(self, message: IndexReported) -> None:
-        self._index = message.index
+        self.index = message.index
+        self.query_input.completer.collections = [collection.name for collection in message.index.collections]
         self.status.show_index(message.index)
         self._show_guide()
 
@@ -191,12 +183,33 @@ class SearchScreen(Screen[None]):
     def on_job_progressed(self, message: JobProgressed) -> None:
         self.status.show_job(message.job)
 
+    def on_language_changed(self, _: LanguageChanged) -> None:
+        self._show_words()
+
+    # -- what is shown -----------------------------------------------------------------------
+
+    def _show_words(self) -> None:
+        self.query_input.placeholder = tr("Search")
+        self._show_mode()
+        self._show_guide(answered=self._answered is not None and self._answered.final)
+        self._show_trace()
+        self.stages.show_again()
+        self.preview.show_title()
+        self.status.refresh()
+
     def _show_mode(self) -> None:
-        self.query_one("#mode", Static).update(self._question.mode)
+        """The modes are called as the commands are, in every language."""
+        mode = tr("similar") if self._question.like else self._question.mode
+        self.query_one("#mode", Static).update(mode)
+
+    def _show_trace(self) -> None:
+        if self.has_class("-explain"):
+            reply = self._answered.reply if self._answered is not None else None
+            self.query_one(ExplainView).show(self.results.hit, reply)
 
     def _show_guide(self, *, answered: bool = False) -> None:
         """The list where there are results, else what to do next."""
         guide, empty = self.query_one(Guide), not self.results.hits
         guide.display, self.results.display = empty, not empty
         if empty:
-            guide.show(self._connection, self._index, self._question, answered)
+            guide.show(self._connection, self.index, self._question, answered)

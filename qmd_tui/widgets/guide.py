@@ -6,6 +6,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ipc.protocol import IndexStatus
+from qmd_tui.language import tr, trn
 from qmd_tui.messages import ConnectionChanged, Question
 from qmd_tui.output import safe
 from qmd_tui.widgets.text import visible
@@ -26,35 +27,41 @@ class Guide(Static):
 def guidance(connection: ConnectionChanged, index: IndexStatus | None, question: Question, answered: bool) -> Content:
     """The next step. `answered`: the question has got its final answer, without a result."""
     if connection.state == "lost":
-        return _lines("The daemon is not there.", safe.block(connection.text))
+        return _lines(tr("The daemon is not there."), safe.block(connection.text))
     if connection.state == "connecting":
-        return _lines("Starting the daemon…", "You can type already.")
+        return _lines(tr("Starting the daemon…"), tr("You can type already."))
     if index is not None and not index.collections:
         return _lines(
-            "Nothing is indexed yet. Add a directory, from a shell:",
+            tr("Nothing is indexed yet."),
             "",
+            Content.styled(tr("Press Enter to choose a folder."), "bold"),
+            "",
+            tr("Or, from a shell:"),
             Content.styled("qmd collection add PATH", "bold"),
         )
     if not question.text:
         return _start(index)
     if answered:
-        return _lines(f"Nothing matches “{visible(question.text)}”.", _another(question))
+        nothing = tr("Nothing matches “{query}”.").format(query=visible(question.text))
+        return _lines(nothing, _another(question))
     return Content()
 
 
 def _start(index: IndexStatus | None) -> Content:
     if index is None:
         return Content()
-    documents, collections = index.documents, len(index.collections)
+    documents = trn("{count} document", "{count} documents", index.documents)
+    collections = trn("{count} collection", "{count} collections", len(index.collections))
     return _lines(
-        f"Type to search {documents:,} document{'' if documents == 1 else 's'} "
-        f"in {collections:,} collection{'' if collections == 1 else 's'}.",
-        "F1 shows the keys.",
+        tr("Type to search {documents} in {collections}.").format(documents=documents, collections=collections),
+        tr("F1 shows the keys."),
     )
 
 
 def _another(question: Question) -> str:
-    return "Ctrl+S searches by meaning, too." if question.mode == "search" else "Fewer or other words may find it."
+    if question.mode == "search":
+        return tr("Ctrl+S searches by meaning, too.")
+    return tr("Fewer or other words may find it.")
 
 
 def _lines(*lines: str | Content) -> Content:

@@ -43,9 +43,11 @@ def place(hit: Hit) -> str:
 
 
 def percent(hit: Hit) -> str:
-    """Its relevance where a model gives one, else its score."""
-    ratio = hit.score if hit.relevance is None else hit.relevance
-    return f"{round(100 * min(max(ratio, 0.0), 1.0))}%"
+    """Its score; and, where a model gives one, its relevance."""
+    score = min(max(hit.score, 0.0), 1.0)
+    if hit.relevance is None:
+        return f"{round(100 * score)}%"
+    return f"{score:.2f} · {round(100 * min(max(hit.relevance, 0.0), 1.0))}%"
 
 
 def pattern(hit: Hit) -> re.Pattern[str] | None:

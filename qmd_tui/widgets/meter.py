@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterable
 
 from ipc.protocol import Card, GpuSample
+from qmd_tui.language import tr
+from qmd_tui.told import phrase
 from qmd_tui.widgets.text import visible
 from qmd_tui.widgets.units import percent, size, sparkline
 
@@ -53,7 +55,7 @@ def _card_forms(card: Card, cards: int, spark: str) -> list[str]:
     more = f"+{cards - 1}" if cards > 1 else ""
     busy = "" if card.utilization_ratio is None else percent(card.utilization_ratio)
     memory = _memory(card)
-    own = "" if card.memory_ours_bytes is None else f"(ours {size(card.memory_ours_bytes)})"
+    own = "" if card.memory_ours_bytes is None else f"({tr('ours')} {size(card.memory_ours_bytes)})"
     heat = "" if card.temperature_c is None else f"{card.temperature_c:.0f}°C"
     power = "" if card.power_w is None else f"{card.power_w:.0f}W"
     return [
@@ -67,15 +69,18 @@ def _card_forms(card: Card, cards: int, spark: str) -> list[str]:
 
 
 def _worker_forms(sample: GpuSample, spark: str) -> list[str]:
-    reason = visible(sample.reason) or "none found"
+    reason = phrase(sample.reason) or tr("none found")
+    none = tr("no GPU")
     if not sample.worker_pid:
-        return [f"no GPU: {reason} · worker off", "no GPU · worker off", "CPU"]
+        off = tr("worker off")
+        return [f"{none}: {reason} · {off}", f"{none} · {off}", "CPU"]
     busy = "" if sample.worker_cpu is None else percent(sample.worker_cpu)
     memory = "" if sample.worker_memory_bytes is None else size(sample.worker_memory_bytes)
+    worker = tr("worker")
     return [
-        _join(f"no GPU: {reason} · worker", spark, busy, "CPU", memory),
-        _join("no GPU · worker", spark, busy, "CPU", memory),
-        _join("no GPU ·", busy, memory),
+        _join(f"{none}: {reason} · {worker}", spark, busy, "CPU", memory),
+        _join(f"{none} · {worker}", spark, busy, "CPU", memory),
+        _join(f"{none} ·", busy, memory),
         _join("CPU", busy),
     ]
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import bisect
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
+from rich.segment import Segment
+from rich.style import Style
+
 from ipc.protocol import DocumentReply
-from qmd_tui.widgets.text import Range, fold, visible
+from qmd_tui.widgets.syntax import Syntax
+from qmd_tui.widgets.text import Range, fold, layered, visible
 
 TAB = " " * 4
 # A line of more characters is cut: a megabyte of minified code on one line is nothing to read.
@@ -41,6 +46,7 @@ class Page:
         for index, text in enumerate(self._lines):
             self._starts.append(len(self.rows))
             self.rows += [Row(index, *part) for part in fold(text, width - self.gutter)]
+        self._syntax: Syntax | None = None  # made when the first row is drawn
 
     @property
     def has_before(self) -> bool:
@@ -71,6 +77,34 @@ class Page:
         """What stands in a row, and the ranges of it that match."""
         matches = [(a - row.start, b - row.start) for a, b in self.matches(row.line)]
         return self._lines[row.line][row.start : row.stop], matches
+
+    def number(self, row_number: int) -> str:
+        """What stands in the gutter: the line's number, beside its first row."""
+        row = self.rows[row_number]
+        return str(self.first + row.line) if row.start == 0 else ""
+
+    def body(self, row_number: int, style: Style, look: Callable[[str], Style]) -> list[Segment]:
+        """A row as it is drawn; `look` gives the style of a kind of code, and of a "match"."""
+        row = self.rows[row_number]
+        text, matches = self.text(row)
+        if self._syntax is None:
+            self._syntax = Syntax(self._lines, self.document.path)
+        layers = [
+            (max(a, row.start) - row.start, min(b, row.stop) - row.start, look(kind))
+            for a, b, kind in self._syntax.line(row.line)
+            if a < row.stop and b > row.start
+        ]
+        match = look("match")
+        return layered(text, style, [*layers, *((a, b, match) for a, b in matches)])
+
+    def match_rows(self) -> list[int]:
+        """The rows in which something matches."""
+        every = [self.matches(index) for index in range(len(self._lines))]
+        return [
+            number
+            for number, row in enumerate(self.rows)
+            if any(a < row.stop and b > row.start for a, b in every[row.line])
+        ]
 
     def matches(self, index: int) -> list[Range]:
         if self.pattern is None:

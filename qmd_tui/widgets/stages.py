@@ -7,11 +7,20 @@ from textual.widgets import Static
 
 from ipc.errors import QmdError
 from ipc.protocol import Stage
+from qmd_tui.language import N_, tr, trn
 from qmd_tui.messages import Answered
-from qmd_tui.output import safe
+from qmd_tui.told import error_text, phrase
 from qmd_tui.widgets.text import visible
 
-_NAMES = {"lexical": "lexical", "vector": "vectors", "expand": "expansion", "fusion": "fusion", "rerank": "rerank"}
+STAGES = {
+    "lexical": N_("lexical"),
+    "vector": N_("vectors"),
+    "expand": N_("expansion"),
+    "fusion": N_("fusion"),
+    "rerank": N_("rerank"),
+}
+# The order that is shown, where it says more than the one stage that ran.
+_ORDERS = {"fused": N_("fused"), "reranked": N_("reranked")}
 _SEPARATOR = " · "
 
 
@@ -20,41 +29,58 @@ class StageLine(Static):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name for it
         super().__init__(id=id, markup=False)
+        self._shown: Answered | QmdError | None = None
+        self.picked = 0
 
     def show_answer(self, answer: Answered) -> None:
-        self.update(summary(answer))
+        self._shown = answer
+        self.show_again()
 
     def show_error(self, error: QmdError) -> None:
-        self.update(Content.styled(safe.block(str(error)), "$error"))
+        self._shown = error
+        self.show_again()
 
     def clear(self) -> None:
-        self.update("")
+        self._shown = None
+        self.show_again()
+
+    def show_picked(self, count: int) -> None:
+        self.picked = count
+        self.show_again()
+
+    def show_again(self) -> None:
+        """In the language that is spoken now."""
+        if isinstance(self._shown, QmdError):
+            self.update(Content.styled(error_text(self._shown), "$error"))
+            return
+        parts = [summary(self._shown)] if self._shown is not None else []
+        if self.picked:
+            parts.insert(0, Content.styled(trn("{count} picked", "{count} picked", self.picked), "$accent"))
+        self.update(Content(_SEPARATOR).join(parts))
 
 
 def summary(answer: Answered) -> Content:
     """Such as `12 results · lexical 3 ms · vectors 12 ms · fused`."""
     reply = answer.reply
-    count = len(reply.results)
-    parts: list[Content | str | tuple[str, str]] = [f"{count} result{'' if count == 1 else 's'}"]
+    parts: list[Content | str | tuple[str, str]] = [trn("{count} result", "{count} results", len(reply.results))]
     for stage in reply.stages:
         if stage.name != "fusion" or not stage.ran:  # that it ran is what "fused" says
             parts += [_SEPARATOR, _stage(stage)]
-    if reply.stage in {"fused", "reranked"}:
-        parts += [_SEPARATOR, (reply.stage, "bold")]
+    if reply.stage in _ORDERS:
+        parts += [_SEPARATOR, (tr(_ORDERS[reply.stage]), "bold")]
     if not answer.final:
         parts += [_SEPARATOR, "…"]
-    told = {stage.reason for stage in reply.stages}
     for note in reply.notes:
-        if note not in told:
-            parts += [_SEPARATOR, (visible(note), "$warning")]
+        if not any(stage.reason and stage.reason.rstrip(".") in note for stage in reply.stages):
+            parts += [_SEPARATOR, (visible(phrase(note)), "$warning")]
     return Content.assemble(*parts)
 
 
 def _stage(stage: Stage) -> Content | str:
-    name = _NAMES[stage.name]
+    name = tr(STAGES[stage.name])
     if stage.ran:
         return f"{name} {milliseconds(stage.ms)}"
-    return Content.styled(f"{name}: {visible(stage.reason) or 'left out'}", "$warning")
+    return Content.styled(f"{name}: {phrase(stage.reason or 'left out')}", "$warning")
 
 
 def milliseconds(value: float) -> str:

@@ -7,7 +7,9 @@ from textual.content import Content
 from textual.widget import Widget
 
 from ipc.protocol import EngineStatus, GpuSample, IndexStatus, Job
+from qmd_tui.language import N_, tr, trn
 from qmd_tui.messages import ConnectionChanged
+from qmd_tui.told import phrase
 from qmd_tui.widgets import meter
 from qmd_tui.widgets.text import shorten, visible
 from qmd_tui.widgets.units import percent, size
@@ -15,12 +17,30 @@ from qmd_tui.widgets.units import percent, size
 # How long the end of a job is told before the size of the index takes its place again.
 _TELL_S = 6.0
 _GAP = 2
-_JOBS = {
-    "update": "indexing",
-    "add": "indexing",
-    "embed": "embedding",
-    "cleanup": "cleaning up",
-    "fetch": "fetching models",
+_READY = N_("ready")
+_ENGINES = {"starting": N_("loading the model"), "failed": N_("worker failed"), "no_model": N_("no model")}
+JOBS = {
+    "update": N_("indexing"),
+    "embed": N_("embedding"),
+    "add": N_("indexing"),
+    "cleanup": N_("cleaning up"),
+    "fetch": N_("fetching models"),
+}
+# What a job counts (ipc.protocol.Job).
+COUNTS = {
+    "new": N_("new"),
+    "updated": N_("updated"),
+    "unchanged": N_("unchanged"),
+    "removed": N_("removed"),
+    "skipped": N_("skipped"),
+    "documents": N_("documents"),
+    "chunks": N_("chunks"),
+    "removed_documents": N_("documents removed"),
+    "removed_contents": N_("texts removed"),
+    "removed_chunks": N_("chunks removed"),
+    "freed_bytes": N_("bytes freed"),
+    "fetched": N_("fetched"),
+    "present": N_("there already"),
 }
 _DOTS = {"connecting": ("◌", "$warning"), "ready": ("●", "$success"), "lost": ("○", "$error")}
 
@@ -98,39 +118,42 @@ def fit(left: list[str], right: list[str], width: int) -> tuple[str, str]:
 
 def connection_text(connection: ConnectionChanged, engine: EngineStatus | None) -> str:
     if connection.state == "connecting":
-        return f"waiting for {visible(connection.text)}" if connection.text else "connecting"
+        if connection.text:
+            return tr("waiting for {what}").format(what=phrase(connection.text))
+        return tr("connecting")
     if connection.state == "lost":
-        return f"daemon lost, next try in {connection.retry_s:.0f} s"
-    texts = {"starting": "loading the model", "failed": "worker failed", "no_model": "no model"}
-    return texts.get(engine.state, "ready") if engine is not None else "ready"
+        return tr("daemon lost, next try in {seconds} s").format(seconds=f"{connection.retry_s:.0f}")
+    return tr(_ENGINES.get(engine.state, _READY)) if engine is not None else tr(_READY)
 
 
 def fallback_forms(state: str, engine: EngineStatus) -> list[str]:
     """That it is slower than was wanted, and why, is said before anything else."""
-    where = f"{state} on {visible(engine.device)}"
-    return [f"{where}: {visible(engine.reason)}", where]
+    where = tr("{state} on {device}").format(state=state, device=visible(engine.device))
+    return [f"{where}: {phrase(engine.reason)}", where]
 
 
 def index_forms(index: IndexStatus) -> list[str]:
-    documents = f"{index.documents:,} document{'' if index.documents == 1 else 's'}"
-    pending = f"{index.pending:,} to embed" if index.pending else ""
+    documents = trn("{count} document", "{count} documents", index.documents)
+    pending = trn("{count} to embed", "{count} to embed", index.pending) if index.pending else ""
     full = " · ".join(part for part in (documents, size(index.size_bytes), pending) if part)
     return [full, documents, f"{index.documents:,}"]
 
 
 def job_forms(job: Job) -> list[str]:
     """How far a job is, or how it ended."""
-    name = _JOBS[job.kind]
+    name = tr(JOBS[job.kind])
     if job.state == "failed":
-        return [f"{name} failed: {visible(job.error.message if job.error else '')}", f"{name} failed"]
+        reason = visible(job.error.message if job.error else "")
+        failed = tr("{job} failed").format(job=name)
+        return [f"{failed}: {reason}", failed]
     if job.state == "cancelled":
-        return [f"{name} cancelled"]
+        return [tr("{job} cancelled").format(job=name)]
     if job.state == "done":
-        counts = ", ".join(f"{count:,} {what}" for what, count in job.counts.items() if count)
-        return [f"{name} done: {counts}" if counts else f"{name} done", f"{name} done"]
-    phase = visible(job.phase) or name
+        done = tr("{job} done").format(job=name)
+        counts = ", ".join(f"{count:,} {tr(COUNTS.get(what, what))}" for what, count in job.counts.items() if count)
+        return [f"{done}: {counts}" if counts else done, done]
+    at = phrase(job.phase) or name
     if not job.total:
-        return [phase]
-    in_bytes = job.unit == "bytes"
-    count = f"{size(job.done)}/{size(job.total)}" if in_bytes else f"{job.done:,}/{job.total:,}"
-    return [f"{phase} {count} {visible(job.current)}".rstrip(), f"{phase} {count}", percent(job.done / job.total)]
+        return [at]
+    count = f"{job.done:,}/{job.total:,}" if job.unit != "bytes" else f"{size(job.done)}/{size(job.total)}"
+    return [f"{at} {count} {visible(job.current)}".rstrip(), f"{at} {count}", percent(job.done / job.total)]

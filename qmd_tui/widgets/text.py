@@ -8,6 +8,7 @@ accent none.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from rich.cells import cell_len, get_character_cell_size, split_graphemes
 from rich.segment import Segment
@@ -70,6 +71,11 @@ def shorten(text: str, width: int) -> str:
     return text
 
 
+def padded(text: str, width: int) -> str:
+    """The text, followed by spaces to `width` cells; longer, it stays as it is."""
+    return text + " " * max(width - cell_len(text), 0)
+
+
 def shorten_left(text: str, width: int) -> str:
     """The same, cut at its beginning: the end of a path says more than its start."""
     over = cell_len(text) - width
@@ -121,6 +127,20 @@ def paint(text: str, matches: Iterable[Range], style: Style, match: Style) -> li
         done = stop
     if done < len(text):
         segments.append(Segment(text[done:], style))
+    return segments
+
+
+def layered(text: str, style: Style, layers: Sequence[tuple[int, int, Style]]) -> list[Segment]:
+    """The text in `style`, with each layer's own laid over its characters [start, stop); later ones lie on top."""
+    edges = {0, len(text), *(edge for a, b, _ in layers for edge in (a, b) if 0 < edge < len(text))}
+    cuts = sorted(edges)
+    segments: list[Segment] = []
+    for start, stop in pairwise(cuts):
+        whole = style
+        for a, b, layer in layers:
+            if a <= start < b:
+                whole += layer
+        segments.append(Segment(text[start:stop], whole))
     return segments
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import msgspec
 from textual.pilot import Pilot
 
 from ipc.errors import QmdError
@@ -111,6 +112,11 @@ def vectors(*numbers: int) -> SearchReply:
     return SearchReply(results=[hit(n) for n in numbers], stage="vector", stages=stages)
 
 
+def staged(*replies: SearchReply) -> list[SearchReply]:
+    """The replies of one stream: all but the last have more to come."""
+    return [*(msgspec.structs.replace(reply, done=False) for reply in replies[:-1]), replies[-1]]
+
+
 def librarian() -> FakeClient:
     """Knows eight documents. Words find 0 to 7 in this order; with vectors, 3 comes first."""
     fake = FakeClient()
@@ -118,7 +124,7 @@ def librarian() -> FakeClient:
     fake.on(Status, lambda _: status())
     fake.on(Search, lambda _: lexical(*range(8)))
     fake.on(VSearch, lambda _: vectors(3, 1))
-    fake.on(Query, lambda _: fused(3, 0, 1, 2, 4, 5, 6, 7))
+    fake.on(Query, lambda _: staged(lexical(*range(8)), fused(3, 0, 1, 2, 4, 5, 6, 7)))
     fake.on(Get, lambda request: document(request) if isinstance(request, Get) else QmdError("internal", "?"))
     return fake
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipc.errors import DaemonUnreachable, ProtocolMismatch
-from ipc.protocol import EngineStatus, Get, IndexEvent, Job, JobEvent, ModelsEvent, Ping, Query, Search, Status
+from ipc.protocol import EngineStatus, Get, IndexEvent, Job, JobEvent, ModelsEvent, Ping, Query, Status
 from ipc.testing import FakeClient
 from qmd_tui.app import QmdApp
 from qmd_tui.messages import ConnectionChanged
@@ -86,8 +86,7 @@ async def test_a_request_that_fails_is_repeated_at_once_when_the_daemon_lives(
     app: QmdApp, client: FakeClient, line: Line
 ) -> None:
     answers = iter([GONE])
-    client.on(Search, lambda _: next(answers, lexical(5)))
-    client.on(Query, fused(5))
+    client.on(Query, lambda _: next(answers, fused(5)))
     async with app.run_test() as pilot:
         await ask(pilot, "t")
         assert selected(pilot) == "n5.md"
@@ -95,11 +94,11 @@ async def test_a_request_that_fails_is_repeated_at_once_when_the_daemon_lives(
 
 
 async def test_a_question_that_the_daemon_does_not_survive_is_given_up(app: QmdApp, client: FakeClient) -> None:
-    client.on(Search, GONE)
+    client.on(Query, GONE)
     async with app.run_test() as pilot:
         await pilot.press("t")
         await until(pilot, lambda: "The daemon did not answer." in screen_text(pilot).splitlines()[1])
-        assert sum(isinstance(r, Search) for r in client.requests) == 3
+        assert sum(isinstance(r, Query) for r in client.requests) == 3
 
 
 async def test_a_preview_that_fails_is_fetched_again(app: QmdApp, client: FakeClient) -> None:
@@ -113,7 +112,7 @@ async def test_a_preview_that_fails_is_fetched_again(app: QmdApp, client: FakeCl
 async def test_without_a_collection_the_next_step_is_shown(app: QmdApp, client: FakeClient) -> None:
     client.on(Status, status(index=index(collections=[], documents=0)))
     async with app.run_test() as pilot:
-        await until(pilot, lambda: "qmd collection add PATH" in screen_text(pilot))
+        await until(pilot, lambda: "Press Enter to choose a folder." in screen_text(pilot))
         assert "Nothing is indexed yet." in screen_text(pilot)
 
 
@@ -138,12 +137,10 @@ async def test_a_job_that_runs_already_is_shown(app: QmdApp, client: FakeClient)
 async def test_a_changed_index_is_reported_and_asked_again_where_it_had_no_answer(
     app: QmdApp, client: FakeClient
 ) -> None:
-    client.on(Search, lexical())
     client.on(Query, lexical())
     async with app.run_test() as pilot:
         await pilot.press(*"tea")
         await until(pilot, lambda: "Nothing matches" in screen_text(pilot))
-        client.on(Search, lexical(1))
         client.on(Query, fused(1))
         client.on(Status, status(index=index(documents=1234)))
         client.emit("index", IndexEvent(index="other", seq=1))

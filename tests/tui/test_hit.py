@@ -32,7 +32,7 @@ def test_a_match_over_a_line_end_is_cut_there() -> None:
 
 def test_a_relevance_counts_for_more_than_a_score() -> None:
     assert percent(hit(1, score=0.5)) == "50%"
-    assert percent(hit(1, score=0.5, relevance=0.874)) == "87%"
+    assert percent(hit(1, score=0.5, relevance=0.874)) == "0.50 · 87%"
     assert percent(hit(1, score=7.0)) == "100%"
 
 

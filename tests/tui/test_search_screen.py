@@ -17,7 +17,7 @@ from tests.tui.library import ask, fused, hit, lexical, screen_text, selected, u
 
 
 async def test_results_of_the_words_come_at_the_first_key(app: QmdApp, client: FakeClient) -> None:
-    gate = client.hold(Query)
+    gate = client.hold(Query, after=1)
     async with app.run_test() as pilot:
         await pilot.press("v")
         await until(pilot, lambda: "lexical 2.1 ms · …" in screen_text(pilot))
@@ -26,21 +26,23 @@ async def test_results_of_the_words_come_at_the_first_key(app: QmdApp, client: F
         await until(pilot, lambda: "fused" in screen_text(pilot))
 
 
-async def test_every_key_asks_for_words_and_a_pause_for_the_rest(app: QmdApp, client: FakeClient) -> None:
+async def test_every_key_asks_once_and_ends_what_the_one_before_asked(app: QmdApp, client: FakeClient) -> None:
+    client.hold(Query, after=1)
     async with app.run_test() as pilot:
-        client.hold(Query)
-        for key in "tea":
+        for number, key in enumerate("tea", 1):
             await pilot.press(key)
-            await until(pilot, lambda: screen_text(pilot).count("lexical"))
-        await until(pilot, lambda: any(isinstance(request, Query) for request in client.requests))
-        asked = [request.query for request in client.requests if isinstance(request, Search)]
-        assert asked == ["t", "te", "tea"]
-        last = [request.query for request in client.requests if isinstance(request, Query)][-1]
-        assert last == "tea"
+            await until(pilot, lambda number=number: len(client.requests) and _asked(client)[number - 1 :])
+            await until(pilot, lambda: "lexical" in screen_text(pilot))
+        assert _asked(client) == ["t", "te", "tea"]
+        await until(pilot, lambda: [r.query for r in client.cancelled if isinstance(r, Query)] == ["t", "te"])
+
+
+def _asked(client: FakeClient) -> list[str]:
+    return [request.query for request in client.requests if isinstance(request, Search | VSearch | Query)]
 
 
 async def test_the_selected_document_is_followed_into_the_new_order(app: QmdApp, client: FakeClient) -> None:
-    gate = client.hold(Query)
+    gate = client.hold(Query, after=1)
     async with app.run_test() as pilot:
         await pilot.press("v")
         await until(pilot, lambda: selected(pilot) == "n0.md")
@@ -72,17 +74,17 @@ async def test_a_stale_answer_is_dropped(app: QmdApp) -> None:
 
 
 async def test_a_late_answer_is_dropped(app: QmdApp, client: FakeClient) -> None:
-    gate = client.hold(Search)
+    gate = client.hold(Query)
     async with app.run_test() as pilot:
         await pilot.press("a")
-        await until(pilot, lambda: len(client.requests) >= 2)
-        client.on(Search, lambda request: lexical(5) if request.query == "ab" else lexical(6))  # type: ignore[attr-defined]
-        client.on(Query, fused(5))
+        await until(pilot, lambda: _asked(client) == ["a"])
+        client.on(Query, lambda request: fused(5) if request.query == "ab" else fused(6))  # type: ignore[attr-defined]
         await pilot.press("b")
+        await until(pilot, lambda: _asked(client) == ["a", "ab"])
         gate.set()
         await until(pilot, lambda: "fused" in screen_text(pilot))
         assert selected(pilot) == "n5.md"
-        assert [request.query for request in client.cancelled if isinstance(request, Search)] == ["a"]
+        assert [request.query for request in client.cancelled if isinstance(request, Query)] == ["a"]
 
 
 async def test_the_keys_that_move(app: QmdApp) -> None:
@@ -109,8 +111,8 @@ async def test_the_keys_that_move(app: QmdApp) -> None:
 async def test_the_list_scrolls_with_the_selection(app: QmdApp, client: FakeClient) -> None:
     client.on(Search, lexical(*range(1000)))
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("ctrl+s", "v")
-        await until(pilot, lambda: "1000 results" in screen_text(pilot))
+        await pilot.press("ctrl+s", "ctrl+s", "ctrl+s", "ctrl+s", "v")
+        await until(pilot, lambda: "1,000 results" in screen_text(pilot))
         await pilot.press(*["down"] * 60)
         await until(pilot, lambda: "n60.md" in screen_text(pilot))
         assert "▌notes/n60.md" in screen_text(pilot)
@@ -129,7 +131,7 @@ async def test_the_modes_take_turns_and_ask_anew(app: QmdApp, client: FakeClient
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "fused" in screen_text(pilot))
         kinds = [type(r) for r in client.requests if isinstance(r, Search | VSearch | Query)]
-        assert kinds == [Search, Query, Search, VSearch, Search, Query]
+        assert kinds == [Query, Search, VSearch, Query]
 
 
 async def test_escape_clears_and_then_quits(app: QmdApp) -> None:
@@ -254,7 +256,7 @@ async def test_chinese_is_typed_found_and_shown(app: QmdApp, client: FakeClient)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("显", "存", "监", "控")
         await until(pilot, lambda: "fused" in screen_text(pilot))
-        assert client.requests[-2].query == "显存监控"  # type: ignore[attr-defined]
+        assert _asked(client)[-1] == "显存监控"
         assert "用 nvidia-smi 做显存监控" in screen_text(pilot)
 
 

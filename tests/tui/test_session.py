@@ -11,7 +11,7 @@ import pytest
 from textual.message import Message
 
 from ipc.errors import DaemonUnreachable, QmdError
-from ipc.protocol import Get, Query, Search, VSearch
+from ipc.protocol import CollectionList, CollectionsReply, Get, JobCancel, Query, Search, Similar, VSearch
 from ipc.testing import FakeClient
 from qmd_tui.messages import (
     Answered,
@@ -20,14 +20,16 @@ from qmd_tui.messages import (
     DocumentFailed,
     DocumentLoaded,
     GpuSampled,
+    Granted,
     IndexReported,
     JobProgressed,
     Mode,
     Question,
+    Refused,
     Wanted,
 )
 from qmd_tui.session import Session
-from tests.tui.library import Line, fused, index, lexical, quick
+from tests.tui.library import Line, fused, index, lexical, quick, vectors
 
 M = TypeVar("M", bound=Message)
 
@@ -65,7 +67,7 @@ def question(text: str, mode: Mode = "query", number: int = 1) -> Question:
     return Question(text, mode, number)
 
 
-@pytest.mark.parametrize(("mode", "kinds"), [("search", [Search]), ("vsearch", [VSearch]), ("query", [Search, Query])])
+@pytest.mark.parametrize(("mode", "kinds"), [("search", [Search]), ("vsearch", [VSearch]), ("query", [Query])])
 async def test_each_mode_asks_its_requests(
     line: Line, client: FakeClient, report: Report, mode: Mode, kinds: list[type]
 ) -> None:
@@ -73,7 +75,7 @@ async def test_each_mode_asks_its_requests(
         session.ask(question("tea", mode))
         await report.until(lambda: [m for m in report.of(Answered) if m.final])
     assert [type(r) for r in client.requests if isinstance(r, Search | VSearch | Query)] == kinds
-    assert [m.final for m in report.of(Answered)] == [False] * (len(kinds) - 1) + [True]
+    assert [m.final for m in report.of(Answered)][-1] is True
 
 
 async def test_a_new_question_cancels_the_one_before(line: Line, client: FakeClient, report: Report) -> None:
@@ -99,12 +101,52 @@ async def test_an_empty_question_only_cancels(line: Line, client: FakeClient, re
     assert report.of(Answered) == []
 
 
-async def test_typing_on_asks_for_no_vectors(line: Line, client: FakeClient, report: Report) -> None:
-    async with running(line, report, debounce_ms=60_000) as session:
-        for number in range(5):
-            session.ask(question("x" * (number + 1), "query", number))
-            await report.until(lambda number=number: len(report.of(Answered)) > number)
-    assert not any(isinstance(r, Query) for r in client.requests)
+async def test_a_query_is_one_request_that_waits_for_the_pause_before_it_asks_a_model(
+    line: Line, client: FakeClient, report: Report
+) -> None:
+    async with running(line, report, debounce_ms=150) as session:
+        session.ask(question("gpu -c notes intent: the daemon"))
+        await report.until(lambda: report.of(Answered))
+    (request,) = [r for r in client.requests if isinstance(r, Query)]
+    assert (request.stream, request.pause_ms, request.explain) == (True, 150, True)
+    assert (request.query, request.collections, request.intent) == ("gpu", ["notes"], "the daemon")
+
+
+async def test_the_next_key_cancels_what_waits_for_the_pause(line: Line, client: FakeClient, report: Report) -> None:
+    client.hold(Query, after=1)
+    async with running(line, report) as session:
+        for number, text in enumerate(("t", "te", "tea"), 1):
+            session.ask(question(text, number=number))
+            await report.until(lambda number=number: len(report.of(Answered)) == number)
+    assert [m.reply.stage for m in report.of(Answered)] == ["lexical"] * 3
+    assert [r.query for r in client.cancelled if isinstance(r, Query)] == ["t", "te", "tea"]
+
+
+async def test_documents_like_one_are_asked_for(line: Line, client: FakeClient, report: Report) -> None:
+    client.on(Similar, vectors(1, 2))
+    async with running(line, report) as session:
+        session.ask(Question("", "query", 1, like="qmd://notes/n0.md"))
+        await report.until(lambda: report.of(Answered))
+    (request,) = [r for r in client.requests if isinstance(r, Similar)]
+    assert request.ref == "qmd://notes/n0.md"
+
+
+async def test_a_wish_is_granted_or_refused(line: Line, client: FakeClient, report: Report) -> None:
+    client.on(CollectionList, CollectionsReply(collections=[]))
+    client.on(JobCancel, QmdError("not_found", "There is no such job."))
+    async with running(line, report) as session:
+        await report.until(lambda: session._client)
+        session.wish(CollectionList())
+        session.wish(JobCancel(job="7"))
+        await report.until(lambda: report.of(Granted) and report.of(Refused))
+    assert report.of(Granted)[0].request == CollectionList()
+    assert report.of(Refused)[0].error.code == "not_found"
+
+
+async def test_a_wish_without_a_daemon_is_refused(line: Line, report: Report) -> None:
+    session = Session(line, report.posted.append, quick())
+    session.wish(CollectionList())
+    assert isinstance(report.of(Refused)[0].error, DaemonUnreachable)
 
 
 async def test_every_reply_of_a_stream_is_reported(line: Line, client: FakeClient, report: Report) -> None:
@@ -112,20 +154,16 @@ async def test_every_reply_of_a_stream_is_reported(line: Line, client: FakeClien
     async with running(line, report) as session:
         session.ask(question("tea"))
         await report.until(lambda: [m for m in report.of(Answered) if m.final])
-    assert [(m.reply.stage, m.final) for m in report.of(Answered)] == [
-        ("lexical", False),
-        ("lexical", False),
-        ("fused", True),
-    ]
+    assert [(m.reply.stage, m.final) for m in report.of(Answered)] == [("lexical", False), ("fused", True)]
 
 
 async def test_an_error_is_reported_and_nothing_is_repeated(line: Line, client: FakeClient, report: Report) -> None:
-    client.on(Search, QmdError("invalid", "A quote is missing."))
+    client.on(Query, QmdError("invalid", "A quote is missing."))
     async with running(line, report) as session:
         session.ask(question('"tea'))
         await report.until(lambda: report.of(AskFailed))
         await session.document("qmd://notes/n1.md", 1, 1)
-    assert sum(isinstance(r, Search) for r in client.requests) == 1
+    assert sum(isinstance(r, Query) for r in client.requests) == 1
 
 
 async def test_a_window_of_lines_is_fetched(line: Line, client: FakeClient, report: Report) -> None:

@@ -218,3 +218,16 @@ def _all_flags(parser: Any) -> set[str]:
         if isinstance(action.choices, dict):
             flags.update(*(_all_flags(inner) for inner in action.choices.values()))
     return flags
+
+
+def test_the_page_of_the_terminal_ui_has_every_key() -> None:
+    from textual.binding import Binding
+
+    from qmd_tui.configuration import ids
+    from qmd_tui.keys import APP, SEARCH
+
+    page = (ROOT / "docs" / "tui.md").read_text()
+    told = {cells[2]: cells[1] for cells in rows(page) if len(cells) == 3 and cells[2].startswith("`")}
+    tables = [binding for binding in (*APP, *SEARCH) if isinstance(binding, Binding)]
+    assert {f"`{binding.id}`": binding.description for binding in tables} == told
+    assert len(ids()) == len(set(ids())) == len(told)

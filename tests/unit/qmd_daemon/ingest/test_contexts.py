@@ -104,3 +104,12 @@ def test_changes_come_and_go(file: IndexFile) -> None:
 def test_the_editor(file: IndexFile, key: str) -> None:
     Path(file.path).write_text(f"{key}: x://{{path}}\n")
     assert IndexFile(file.path).editor_uri == "x://{path}"
+
+
+def test_what_is_ignored_comes_and_goes(file: IndexFile) -> None:
+    file.change("2024", ignore=["/a.md", "drafts/"])
+    assert file.named("2024").ignore == ["/a.md", "drafts/"]
+    file.change("2024", included=True)
+    assert file.named("2024").ignore == ["/a.md", "drafts/"]
+    file.change("2024", ignore=[])
+    assert file.named("2024").ignore == []

@@ -330,7 +330,7 @@ class TestCollections:
     async def test_changing(self, house: House) -> None:
         assert await house.ask(CollectionRename(name="a", new_name="b")) == Done()
         assert await house.ask(CollectionChange(name="b", included=False)) == Done()
-        assert house.parts.asked == [("rename", "index", "a", "b"), ("change", "index", "b", False, None)]
+        assert house.parts.asked == [("rename", "index", "a", "b"), ("change", "index", "b", False, None, None)]
 
     async def test_contexts(self, house: House) -> None:
         assert await house.ask(ContextAdd(place="/", text="x", index="work")) == PlaceReply(place="/")
