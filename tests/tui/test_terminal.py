@@ -106,7 +106,7 @@ def indexed(home: Paths, start_daemon: Callable[..., Any], tmp_path: Path) -> Pa
 @pytest.fixture
 def terminal(indexed: Paths) -> Iterator[Terminal]:
     ours = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8", "EDITOR": "true"}
-    unwanted = ("NO_COLOR", "COLORFGBG", "QMD_THEME", "VISUAL", "TEXTUAL")
+    unwanted = ("NO_COLOR", "COLORFGBG", "QMD_THEME", "VISUAL", "TEXTUAL", "COLUMNS", "LINES")
     env = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)} | ours
     running = Terminal(WIDE, env)
     yield running
