@@ -149,9 +149,12 @@ class TestNobodyThere:
         with pytest.raises(DaemonUnreachable, match="went away"):
             client.call(Search(query="a"), timeout_s=60)
 
-    def test_a_daemon_that_comes_back_is_found_again(self, client: SyncClient, router: Any) -> None:
+    def test_a_daemon_that_comes_back_is_found_again(self, client: SyncClient, router: Any, wait_until: Any) -> None:
         client.call(Search(query="a"), Done)
         router.stop()
+        # Before the loss is noticed, a request is sent to who is gone, and fails.
+        link = client._link
+        wait_until(lambda: link.pump() or link.lost, "the loss of the connection")
         later = type(router)(router.address)
         try:
             client.call(Search(query="b"), Done, timeout_s=20)
