@@ -19,10 +19,9 @@ from qmd_daemon.engine.lane import Host
 from qmd_daemon.engine.loading import ALONE, CPU, CUDA, Loaded, Say, one_lane, two_lanes
 from qmd_daemon.engine.memory import Memory, Ram, Untold, Vram
 from qmd_daemon.engine.model import Place, Priority, Role, Vectors
-from qmd_daemon.engine.network import DECODERS
 from qmd_daemon.engine.rerank import Reranker
 from qmd_daemon.engine.role import Model
-from qmd_daemon.weights.entry import Entry
+from qmd_daemon.weights.entry import DECODERS, Entry
 from qmd_daemon.weights.prepare import location, prepare
 from qmd_daemon.weights.verify import expansion_test, languages, reranker_test, self_test
 

@@ -14,9 +14,8 @@ from tokenizers import Tokenizer
 
 from qmd_daemon.engine.device import Device
 from qmd_daemon.engine.model import Tokens
-from qmd_daemon.weights.entry import TOKENIZER, Entry
+from qmd_daemon.weights.entry import DECODERS, TOKENIZER, Entry
 
-DECODERS = frozenset({"qwen2", "qwen3"})
 # Unloading does nothing while the library still counts the last batch as running, for some milliseconds.
 _UNLOAD_S = 2.0
 

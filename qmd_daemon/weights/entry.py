@@ -8,6 +8,7 @@ from msgspec import Struct
 
 Role: TypeAlias = Literal["embedding", "reranker", "expansion"]
 Family: TypeAlias = Literal["bert", "xlm-roberta", "qwen2", "qwen3"]
+DECODERS: frozenset[Family] = frozenset({"qwen2", "qwen3"})  # the others are encoders
 Pooling: TypeAlias = Literal["mean", "cls", "last", "none"]
 # What is made of the hidden states:
 #   none               nothing: an encoder's are pooled

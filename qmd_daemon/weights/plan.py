@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ipc.errors import QmdError
 from qmd_daemon.weights import catalog, profiles
-from qmd_daemon.weights.entry import Entry, Role
+from qmd_daemon.weights.entry import DECODERS, Entry, Role
 from qmd_daemon.weights.profiles import GB, Profile
 from qmd_daemon.weights.shapes import SHAPES, Shape
 
@@ -86,12 +86,12 @@ def fit(profile: Profile, vram_bytes: int) -> Fit:
 
 
 def need(entry: Entry) -> Need:
-    """What a model of the catalog takes, in int8 with float16 for the rest."""
+    """What a model of the catalog takes as it is loaded on a card: a decoder in int8, an encoder in float16."""
     return Need(
         name=entry.name,
         role=entry.role,
         download_bytes=entry.download_bytes,
-        weights_bytes=entry.converted_bytes,
+        weights_bytes=entry.converted_bytes * (1 if entry.family in DECODERS else _FLOAT16),
         work_bytes=work_bytes(SHAPES[entry.name], entry),
     )
 

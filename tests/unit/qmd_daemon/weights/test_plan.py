@@ -56,6 +56,12 @@ def test_a_profile_that_fits_and_one_that_does_not() -> None:
     assert [one.profile for one in plan.plan(GB)] == [profile.name for profile in profiles.PROFILES]
 
 
+def test_weights_are_counted_as_a_card_has_them() -> None:
+    """Encoders in float16, decoders in int8: engine/device.py."""
+    assert plan.need(catalog.get("bge-reranker-base")).weights_bytes == 2 * 282_800_000
+    assert plan.need(catalog.get("qwen3-0.6b")).weights_bytes == 598_300_000
+
+
 def test_in_words() -> None:
     assert "fits: 3.00 GB of 4.00 GB, all of it in memory at once" in plan.text(plan.plan(4 * GB, ["gpu"]), 4 * GB)
     assert "fits one model at a time: " in plan.text(plan.plan(2 * GB, ["gpu"]), 2 * GB)
