@@ -73,11 +73,23 @@ def get(name: str, own: Mapping[str, ModelConfig] | None = None, role: Role = "e
         return local.from_config(name, own[name], known)
     if name in known:
         return known[name]
+    if _is_gguf(name):
+        raise QmdError(
+            "invalid",
+            f"{name} is a GGUF file, which is for llama.cpp.",
+            "Name the model itself, whose safetensors are converted here: `qmd models list`.",
+        )
     if os.sep in name:
         return from_directory(name, role)
     names = [*known, *(own or ())]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.3)
     raise QmdError("invalid", f"{name!r} is not a known model.", f"Did you mean {(near or names)[0]!r}?")
+
+
+def _is_gguf(name: str) -> bool:
+    """Whether this is the name of a file or a repository in that format, or an address of tobi/qmd for one."""
+    lower = name.lower()
+    return lower.endswith(".gguf") or ("gguf" in lower.split("/")[-1].split("-") and not os.path.isdir(name))
 
 
 def with_dimension(entry: Entry, dimension: int) -> Entry:

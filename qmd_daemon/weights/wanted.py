@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ipc.errors import QmdError
 from qmd_daemon.config import Config
 from qmd_daemon.weights import catalog, profiles
 from qmd_daemon.weights.entry import Entry, Role
@@ -38,12 +37,6 @@ def used(settings: Config, machine: Machine) -> list[Entry]:
 
 
 def _meant(name: str, settings: Config, machine: Machine) -> list[Entry]:
-    if name.lower().endswith(".gguf") or "gguf" in name.lower().split("/")[-1].split("-"):
-        raise QmdError(
-            "invalid",
-            f"{name} is a GGUF file, which is for llama.cpp.",
-            "Name the model itself, whose safetensors are converted here: `qmd models list`.",
-        )
     if name == AUTO or any(profile.name == name for profile in profiles.PROFILES):
         profile = _profile(name, settings, machine)
         usual = (profile.embedding, profile.reranker, profile.expansion)

@@ -54,7 +54,7 @@ def program() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary)
         command.set_defaults(command=name)
         import_module(f"qmd_tui.cli.{module}").add_arguments(command)
-        command.add_argument("--index", metavar="NAME", help="another index than the default one")
+        command.add_everywhere("--index", metavar="NAME", default=None, help="another index than the default one")
         for action in _actions(command):
             completed: Any = action  # shtab reads an attribute that argparse does not know
             if "--collection" in action.option_strings or (action.dest == "name" and not action.option_strings):

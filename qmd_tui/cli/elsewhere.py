@@ -16,6 +16,9 @@ FLAGS = {
     "--daemon": _SERVER,
     "--port": _SERVER,
     "--host": _SERVER,
+    "--refresh": "What is damaged is fetched again by itself; after `qmd models remove NAME`, everything is.",
+    "--progress": "Progress is shown on a terminal, without a flag.",
+    "--yes": "Nothing is asked here; -f writes over a file that is different.",
     "--context": "Say `qmd context add PLACE TEXT`.",
     "--skill": "Say `qmd skill show`.",
 }

@@ -112,13 +112,7 @@ def milliseconds(text: str) -> int:
 
 def add_format(parser: argparse.ArgumentParser, names: tuple[str, ...]) -> None:
     """`--format NAME`, and each name as a flag of its own; the last one counts."""
-
-    def known(text: str) -> str:
-        if text not in names:
-            raise argparse.ArgumentTypeError(f"Unknown --format value {text!r}; there are {', '.join(names)}")
-        return text
-
-    parser.add_argument("--format", metavar="NAME", type=known, default="cli", help=f"{', '.join(names)}")
+    parser.add_argument("--format", metavar="NAME", choices=names, default="cli", help=f"{', '.join(names)}")
     for name in names[1:]:
         parser.add_argument(f"--{name}", dest="format", action="store_const", const=name, help=f"--format {name}")
 

@@ -116,7 +116,7 @@ def _command(name: str, index: str | None, argv: Sequence[str]) -> int:
     parser = Parser(prog=f"qmd {name}", description=f"{summary[0].upper()}{summary[1:]}.")
     parser.set_defaults(command=name)
     module.add_arguments(parser)
-    parser.add_argument("--index", metavar="NAME", default=index, help="another index than the default one")
+    parser.add_everywhere("--index", metavar="NAME", default=index, help="another index than the default one")
     # `qmd collection help`, as tobi/qmd has it; what takes no subcommand may look for the word.
     asks = list(argv) == ["help"] and any(action.dest == "action" for action in parser._actions)  # noqa: SLF001
     args = parser.parse(["--help"] if asks else argv)

@@ -30,14 +30,30 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=_Formatter, **options)
 
+    def subparsers(self) -> dict[str, Parser]:
+        """Those of its subcommands, by every name they have."""
+        nested = (action for action in self._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001
+        return {name: inner for action in nested for name, inner in action.choices.items()}
+
+    def add_everywhere(self, *flags: str, default: Any, **options: Any) -> None:
+        """Add an option that may stand before a subcommand or after it."""
+        self.add_argument(*flags, default=default, **options)
+        for inner in dict.fromkeys(self.subparsers().values()):
+            inner.add_argument(*flags, default=argparse.SUPPRESS, **options)
+
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Read the arguments; raises QmdError("invalid") with what was probably meant."""
         args, unknown = self.parse_known_args(argv)
         if unknown:
-            flags = [word for word in unknown if word.startswith("-")]
-            kind = "option" if flags else "argument"
-            raise QmdError("invalid", f"{self._name()}: unknown {kind} {(flags or unknown)[0]!r}.", self._meant(flags))
+            # After a subcommand, it is that one's options that are meant.
+            raise self.subparsers().get(getattr(args, "action", None) or "", self).mistake(unknown)
         return args
+
+    def mistake(self, unknown: Sequence[str]) -> QmdError:
+        """The error for words that are no arguments of this command."""
+        flags = [word for word in unknown if word.startswith("-")]
+        kind = "option" if flags else "argument"
+        return QmdError("invalid", f"{self._name()}: unknown {kind} {(flags or unknown)[0]!r}.", self._meant(flags))
 
     def error(self, message: str) -> NoReturn:
         """What argparse itself finds wrong: a missing argument, a value of the wrong kind."""
@@ -52,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         known = list(map(str, action.choices))
         near = difflib.get_close_matches(str(value), known, n=1)
         name = action.option_strings[0] if action.option_strings else action.metavar
-        what = "Unknown subcommand" if action.dest == "action" else f"{name}: there is no"
+        what = "Unknown subcommand" if action.dest == "action" else f"Unknown {name} value"
         hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
         raise QmdError("invalid", f"{self._name()}: {what} {value!r}.", hint)
 

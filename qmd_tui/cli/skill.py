@@ -8,15 +8,19 @@ import os
 import qmd_tui
 from ipc.errors import QmdError
 from ipc.paths import Paths
-from qmd_tui.output import streams
+from qmd_tui.output import rows, streams
 
 SKILL = os.path.join(os.path.dirname(qmd_tui.__file__), "skill", "SKILL.md")
+NAME = "qmd"
 _FOLDER = os.path.join(".claude", "skills", "qmd")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("show", help="print it")
+    shown = actions.add_parser("show", aliases=["get"], help="print it")
+    shown.add_argument("name", metavar="NAME", nargs="?", choices=[NAME], default=NAME, help="there is one")
+    listed = actions.add_parser("list", help="which there are: one")
+    listed.add_argument("--json", action="store_true", help="a JSON array")
     actions.add_parser("path", help="print where it is")
     install = actions.add_parser("install", help=f"copy it to {_FOLDER} in this directory")
     install.add_argument("--global", dest="everywhere", action="store_true", help=f"to ~/{_FOLDER}, for all projects")
@@ -29,8 +33,11 @@ def run(args: argparse.Namespace, _: Paths) -> int:
         return 0
     with open(SKILL, encoding="utf-8") as file:
         text = file.read()
-    if args.action == "show":
+    if args.action in {"show", "get"}:
         streams.result(text.rstrip("\n"))
+    elif args.action == "list":
+        about = text.partition("description: ")[2].partition("\n")[0]
+        streams.result(rows.encode([{"name": NAME, "description": about}]) if args.json else f"{NAME}  {about}")
     else:
         streams.result(f"installed: {_install(text, everywhere=args.everywhere, force=args.force)}")
     return 0

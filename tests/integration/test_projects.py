@@ -284,6 +284,9 @@ def test_cleanup(qmd: Qmd, tmp_path: Path) -> None:
 def test_skill(qmd: Qmd, tmp_path: Path) -> None:
     shown = qmd.ok("skill", "show")
     assert shown.startswith("---\nname: qmd\n")
+    assert qmd.ok("skills", "get", "qmd") == shown
+    assert qmd.ok("skills", "list").startswith("qmd  Search the person's own notes")
+    assert [one["name"] for one in json.loads(qmd.ok("skills", "list", "--json"))] == ["qmd"]
     assert Path(qmd.ok("skill", "path").strip()).read_text() == shown
     place = tmp_path / ".claude" / "skills" / "qmd" / "SKILL.md"
     assert qmd.ok("skill", "install", cwd=tmp_path) == f"installed: {place}\n"

@@ -31,6 +31,19 @@ def test_a_name_nobody_knows_brings_the_nearest() -> None:
     assert "all-minilm-l6-v2" in caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["m.gguf", "/models/m.GGUF", "hf:ggml-org/embeddinggemma-300M-GGUF/embedding.gguf"])
+def test_a_gguf_file_is_refused_wherever_it_is_named(name: str) -> None:
+    with pytest.raises(QmdError, match="is a GGUF file") as error:
+        catalog.get(name)
+    assert "safetensors" in error.value.hint
+
+
+def test_a_directory_may_be_called_what_it_likes(tmp_path: Path) -> None:
+    (tmp_path / "from-gguf").mkdir()
+    with pytest.raises(QmdError, match=r"it has no config\.json"):
+        catalog.get(str(tmp_path / "from-gguf"))
+
+
 def test_weights_are_found_in_a_package_that_is_not_imported(entry: Entry, package: Path) -> None:
     assert catalog.find(entry) == str(package)
     assert entry.source.module not in sys.modules

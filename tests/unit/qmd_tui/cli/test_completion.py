@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from qmd_tui.cli import completion, main
@@ -24,18 +26,57 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {shell: folder / shell for shell in completion.SHELLS}
 
 
-def complete(scripts: dict[str, Path], *words: str) -> set[str]:
-    """What bash offers for the last word. A `qmd` on its PATH knows the collections `notes` and `docs`."""
-    stub = scripts["bash"].with_name("qmd")
+@pytest.fixture(scope="module")
+def path(scripts: dict[str, Path]) -> str:
+    """A PATH with a `qmd` that knows the collections `notes` and `docs`."""
+    stub = scripts["bash"].parent / "bin" / "qmd"
+    stub.parent.mkdir()
     stub.write_text("#!/bin/sh\nprintf 'qmd://%s/  (1 file)\\n' notes docs\n")
     stub.chmod(0o700)
+    return f"{stub.parent}:{os.environ['PATH']}"
+
+
+Offer = Callable[[str], set[str]]
+
+
+@pytest.fixture(scope="module")
+def bash(scripts: dict[str, Path], path: str) -> Offer:
     line = 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _shtab_qmd; printf "%s\\n" "${COMPREPLY[@]}"'
-    env = {**os.environ, "PATH": f"{stub.parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-c", line, str(scripts["bash"]), *words], env=env, capture_output=True, text=True, check=False
-    )
+    return lambda words: said(["bash", "-c", line, str(scripts["bash"]), *words.split(" ")], path)
+
+
+@pytest.fixture(scope="module")
+def fish(scripts: dict[str, Path], path: str) -> Offer:
+    return lambda words: said(["fish", "--no-config", "-c", f"source {scripts['fish']}; complete -C '{words}'"], path)
+
+
+def said(command: list[str], path: str) -> set[str]:
+    """The first column of what a shell prints."""
+    env = {**os.environ, "PATH": path, "HOME": path.partition(":")[0]}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.stderr == ""
-    return set(done.stdout.split())
+    return {line.partition("\t")[0].strip() for line in done.stdout.splitlines()} - {""}
+
+
+@pytest.fixture(scope="module")
+def zsh(scripts: dict[str, Path], path: str) -> Iterator[Offer]:
+    """One in a terminal, as its completion has to be, with a key that lists and completes nothing."""
+    env = {"PATH": path, "TERM": "dumb", "HOME": path.partition(":")[0]}
+    terminal = pexpect.spawn("zsh", ["-f", "-i"], env=env, encoding="utf-8", timeout=60, dimensions=(60, 200))
+    terminal.sendline("autoload -U compinit; compinit -u -D; unset zle_bracketed_paste; PS1='qmd> '")
+    terminal.sendline("zstyle ':completion:*' list-separator ,; bindkey '^T' list-choices")
+    terminal.sendline(f"""eval "$(cat {scripts["zsh"]})"; echo rea''dy""")
+    terminal.expect("ready\r\n")
+
+    def offer(words: str) -> set[str]:
+        terminal.send(f"{words}\x14\x15echo do''ne\r")
+        terminal.expect("done\r\n")
+        # What is listed stands between the lines that are typed, with what it means after the separator.
+        listed = [line for line in terminal.before.split("\n") if "qmd" not in line]
+        return {word for line in listed for word in ([line.split(",")[0].strip()] if "," in line else line.split())}
+
+    yield offer
+    terminal.close(force=True)
 
 
 @pytest.mark.parametrize("shell", completion.SHELLS)
@@ -47,26 +88,21 @@ def test_the_shell_can_read_it(scripts: dict[str, Path], shell: str) -> None:
     assert all(name in text for name in main.COMMANDS)
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+@pytest.mark.parametrize("shell", completion.SHELLS)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["qmd", "vse"], {"vsearch"}),
-        (["qmd", "search", "--full"], {"--full", "--full-path"}),
-        (["qmd", "collection", "re"], {"remove", "rename"}),
-        (["qmd", "search", "-c", ""], {"notes", "docs"}),
-        (["qmd", "collection", "rename", "no"], {"notes"}),
-        (["qmd", "completion", "z"], {"zsh"}),
+        ("qmd se", {"search", "server"}),
+        ("qmd search --full", {"--full", "--full-path"}),
+        ("qmd collection re", {"remove", "rename"}),
+        ("qmd search -c ", {"notes", "docs"}),
+        ("qmd search --format j", {"json", "jsonl"}),
+        ("qmd completion ", {"bash", "zsh", "fish"}),
     ],
 )
-def test_what_bash_offers(scripts: dict[str, Path], words: list[str], expected: set[str]) -> None:
-    assert complete(scripts, *words) >= expected
-    assert {word for word in complete(scripts, *words) if not word.startswith(words[-1])} == set()
-
-
-@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
-def test_what_fish_offers(scripts: dict[str, Path]) -> None:
-    done = subprocess.run(
-        ["fish", "-c", f"source {scripts['fish']}; complete -C 'qmd vse'"], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.startswith("vsearch\t")
+def test_what_a_shell_offers(request: pytest.FixtureRequest, shell: str, words: str, expected: set[str]) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell} here")
+    offered = request.getfixturevalue(shell)(words)
+    assert offered >= expected
+    assert {word for word in offered if not word.startswith(words.rpartition(" ")[2])} == set()

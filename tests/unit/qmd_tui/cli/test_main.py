@@ -83,7 +83,12 @@ def test_no_command_and_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         (["search", "a", "--min", "1"], "search: unknown option '--min'."),
         (["collection", "ad", "."], "collection: Unknown subcommand 'ad'.\nDid you mean add?"),
         (["context", "zzz"], "context: Unknown subcommand 'zzz'.\nThere are: add, list, rm, remove."),
-        (["server", "--engine", "fakee"], "server: --engine: there is no 'fakee'.\nDid you mean fake?"),
+        (["server", "--engine", "fakee"], "server: Unknown --engine value 'fakee'.\nDid you mean fake?"),
+        (["collection", "add", ".", "--nam", "x"], "collection add: unknown option '--nam'.\nDid you mean --name?"),
+        (["collection", "list", "--jsn"], "collection list: unknown option '--jsn'.\nDid you mean --json?"),
+        (["skill", "install", "--yes"], "skill install: unknown option '--yes'.\nNothing is asked here; -f"),
+        (["search", "a", "--format", "jsom"], "search: Unknown --format value 'jsom'.\nDid you mean json?"),
+        (["pull", "--refresh"], "pull: unknown option '--refresh'.\nWhat is damaged is fetched again"),
         (
             ["embed", "--max-docs-per-batch", "0"],
             "embed: unknown option '--max-docs-per-batch'.\nBatches are cut by tokens",
@@ -115,6 +120,24 @@ def test_the_index_may_stand_before_the_command_or_after_it(monkeypatch: pytest.
 
     seen: list[str] = []
     monkeypatch.setattr(qmd_tui.cli.stop, "run", lambda args, _: seen.append(args.index) or 0)
+    assert qmd(*argv) == 0
+    assert seen == ["work"]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["collection", "list", "--index", "work"],
+        ["collection", "--index", "work", "list"],
+        ["--index", "work", "collection", "list"],
+    ],
+    ids=" ".join,
+)
+def test_the_index_may_stand_after_a_subcommand(monkeypatch: pytest.MonkeyPatch, argv: list[str]) -> None:
+    import qmd_tui.cli.collection
+
+    seen: list[str] = []
+    monkeypatch.setattr(qmd_tui.cli.collection, "run", lambda args, _: seen.append(args.index) or 0)
     assert qmd(*argv) == 0
     assert seen == ["work"]
 
