@@ -167,8 +167,11 @@ class TestNobodyThere:
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [DaemonUnreachable] * 3
 
-    async def test_a_daemon_that_comes_back_is_found_again(self, client: Client, router: Any) -> None:
+    async def test_a_daemon_that_comes_back_is_found_again(self, client: Client, router: Any, wait_until: Any) -> None:
+        first = client._link
         router.stop()
+        # Before the loss is noticed, a request is sent to who is gone, and fails.
+        await asyncio.to_thread(wait_until, lambda: client._link is not first, "the loss of the connection")
         later = type(router)(router.address)
         try:
             later.answer = lambda _: [FOUND]

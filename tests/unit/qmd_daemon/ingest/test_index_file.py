@@ -174,7 +174,7 @@ def test_what_is_added_is_read_back(
         (b"global_context: \xff\xfe\n", 1, "not YAML in UTF-8"),
         ("a: 2026-99-99\n", 1, "month"),
         ("a: !!int x\n", 1, "invalid literal"),
-        ("a: " + "[" * 3000, 1, "recursion"),
+        pytest.param("a: " + "[" * 3000, 1, "recursion", id="too deep"),
     ],
 )
 def test_an_error_names_the_file_the_line_and_what_is_wrong(
