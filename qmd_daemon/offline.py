@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from ipc import project
 from ipc.errors import QmdError
+from ipc.finding import Finding
 from ipc.paths import DEFAULT_INDEX, Paths
 from qmd_daemon.store import documents, generations, meta, migrations, reading
 
@@ -238,6 +239,44 @@ def waste(paths: Paths, *, index: str = DEFAULT_INDEX) -> dict[str, int]:
 
     with _Reading(paths, index) as connection:
         return unneeded.count(connection)
+
+
+def examine(paths: Paths, *, index: str = DEFAULT_INDEX) -> Iterator[Finding]:
+    """What `qmd doctor` can tell without a daemon, one by one: some need seconds."""
+    from qmd_daemon import config
+    from qmd_daemon.checkup import models, places
+
+    yield from places.directories(paths)
+    yield places.room(paths.data)
+    yield places.clock(paths, index)
+    yield from _examine_index(paths, index)
+    try:
+        settings = config.load(paths)
+        there = os.path.exists(paths.config_file)
+        yield Finding("configuration", "ok", paths.config_file if there else "All as it comes: there is no file.")
+        yield from models.examine(settings, paths.models)
+        yield models.card(settings)
+    except QmdError as error:
+        yield Finding("configuration", "fail", error.message, error.hint)
+
+
+def http_address(paths: Paths) -> tuple[str, int] | None:
+    """Where HTTP is to be served, None when nowhere. Raises QmdError("invalid") for a wrong configuration."""
+    from qmd_daemon import config
+
+    http = config.load(paths).http
+    return (http.host, http.port) if http.enabled else None
+
+
+def _examine_index(paths: Paths, index: str) -> Iterator[Finding]:
+    from qmd_daemon.checkup import index as checks
+
+    try:
+        with _Reading(paths, index) as connection:
+            yield from checks.examine(connection, paths.index_dir(index))
+    except QmdError as error:
+        nothing = error.code == "not_found"
+        yield Finding("database", "ok" if nothing else "fail", error.message, "" if nothing else error.hint)
 
 
 def complete(

@@ -28,6 +28,7 @@ _STEP = 500
 # 0.5 ms; a fixed number would write an index of 100,000 vectors a hundred times while it grows.
 _SAVE_AFTER = 1000
 _SAVE_SHARE = 0.1
+HALF_CHANGED = "left half changed"
 
 
 class Generation(Protocol):
@@ -182,7 +183,7 @@ class Keeper:
         if path is None or seen is None:
             return "missing"
         with _snapshot(connection):
-            if problem := self._mismatch(connection, path, seen):
+            if problem := mismatch(self._derived, connection, path, seen):
                 return problem
             try:
                 self.generation = self._derived.open(connection, path, list(seen.files or ()))
@@ -190,19 +191,6 @@ class Keeper:
                 return f"damaged: {error}"
         self._path, self._seen, self.seq, self._unsaved = path, seen, seen.seq, 0
         return ""
-
-    def _mismatch(self, connection: sqlite3.Connection, path: str, seen: Seen) -> str:
-        """Why a generation is not one that changes can be added to."""
-        if seen.version != self._derived.version(connection):
-            return "of another version"
-        if seen.identity != meta.get(connection, "identity"):
-            return "of another database"
-        if not changes.pruned(connection) <= seen.seq <= changes.newest(connection):
-            return "too far behind"
-        if seen.files is None:
-            return "left half changed"
-        name = generations.damaged(path, seen.files)
-        return f"damaged: {name}" if name else ""
 
     # -- changing --------------------------------------------------------------------------
 
@@ -290,6 +278,26 @@ class Keeper:
     def _check(self) -> None:
         if self._stopping():
             raise Stopped
+
+
+def mismatch(derived: Derived, connection: sqlite3.Connection, path: str, seen: Seen) -> str:
+    """Why a generation is not one that changes can be added to; "" when it is. Reads every byte of it."""
+    if seen.version != derived.version(connection):
+        return "of another version"
+    if seen.identity != meta.get(connection, "identity"):
+        return "of another database"
+    if not changes.pruned(connection) <= seen.seq <= changes.newest(connection):
+        return "too far behind"
+    if seen.files is None:
+        return HALF_CHANGED
+    name = generations.damaged(path, seen.files)
+    return f"damaged: {name}" if name else ""
+
+
+def behind(connection: sqlite3.Connection, derived: Derived, seen: Seen) -> int:
+    """How many changes a generation has yet to learn."""
+    query = "SELECT count(*) FROM changes WHERE kind = ? AND seq > ?"
+    return int(connection.execute(query, (derived.kind, seen.seq)).fetchone()[0])
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import IO
 from ipc.errors import QmdError
 from ipc.paths import private_dir
 from qmd_daemon.config import ModelConfig
-from qmd_daemon.weights import catalog, inventory, manifest, prepare
+from qmd_daemon.weights import catalog, installed, manifest, prepare
 from qmd_daemon.weights.entry import Entry
 from qmd_daemon.weights.manifest import FILE, ORIGINAL
 
@@ -84,7 +84,7 @@ def load(path: str, models: str, own: Mapping[str, ModelConfig]) -> list[str]:
 
 def _directories(entry: Entry, models: str) -> list[tuple[str, str]]:
     """(`NAME/QUANTIZATION`, its directory) of a model. All of it is read, so that nothing damaged goes on a journey."""
-    forms = inventory.converted(entry, models)
+    forms = installed.converted(entry, models)
     original = catalog.originals(entry, models)
     if not forms and manifest.read(original):
         forms = {ORIGINAL: original}

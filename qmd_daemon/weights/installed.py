@@ -45,6 +45,19 @@ def locate(entry: Entry, models: str) -> Installed | None:
     return Installed(tokenizer_file=os.path.join(source, catalog.TOKENIZER), size_bytes=_weights_bytes(source))
 
 
+def converted(entry: Entry, models: str) -> dict[str, str]:
+    """The converted forms of a model that are up to date, at first sight: quantization -> directory."""
+    directory = os.path.join(models, entry.name)
+    current = (catalog.weights_fingerprint(entry), manifest.CONVERSION)
+    found = {}
+    for name in sorted(_listed(directory)):
+        path = os.path.join(directory, name)
+        read = manifest.read(path)
+        if read and (read.fingerprint, read.conversion) == current and read.quantization == name:
+            found[name] = path
+    return found
+
+
 def check(entry: Entry, models: str) -> Check:
     """The line of one model."""
     found = locate(entry, models)

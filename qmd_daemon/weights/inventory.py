@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ipc.errors import QmdError
 from qmd_daemon.config import Config
-from qmd_daemon.weights import catalog, installed, manifest, prepare, profiles, wanted
+from qmd_daemon.weights import catalog, installed, prepare, profiles, wanted
 from qmd_daemon.weights.entry import Entry, Hub, Role
 from qmd_daemon.weights.fetching import FETCHING, LOCK
 from qmd_daemon.weights.profiles import Machine
@@ -70,21 +70,8 @@ def disk_bytes(directory: str) -> int:
     return sum(os.lstat(os.path.join(root, file)).st_size for root, _, files in os.walk(directory) for file in files)
 
 
-def converted(entry: Entry, models: str) -> dict[str, str]:
-    """The converted forms of a model that are up to date, at first sight: quantization -> directory."""
-    directory = os.path.join(models, entry.name)
-    current = (catalog.weights_fingerprint(entry), manifest.CONVERSION)
-    found = {}
-    for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
-        path = os.path.join(directory, name)
-        read = manifest.read(path)
-        if read and (read.fingerprint, read.conversion) == current and read.quantization == name:
-            found[name] = path
-    return found
-
-
 def _item(entry: Entry, models: str, used: bool) -> Item:
-    forms = converted(entry, models)
+    forms = installed.converted(entry, models)
     directory = os.path.join(models, entry.name)
     state: State = "absent"
     if forms:

@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pull": ("pull", "fetch models: of a profile, or by name"),
     "models": ("models", "list, remove, export, import and plan models"),
     "status": ("status", "what is indexed, and whether the daemon runs"),
+    "doctor": ("doctor", "what is wrong with this installation, and what to do about it"),
     "token": ("token", "who may ask over HTTP from elsewhere"),
     "ps": ("ps", "which models are in memory, and until when"),
     "completion": ("completion", "what the shell needs to complete commands and flags"),
