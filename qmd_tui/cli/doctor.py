@@ -109,10 +109,10 @@ def _service() -> Finding:
     from qmd_tui import systemctl
 
     if not systemctl.installed():
-        return ok("service", "Not installed as a service.")
+        return ok("service", "Not installed as a service: `qmd service install` would.")
     state = systemctl.state()
     if state == "failed":
-        return fail("service", "systemd has given it up.", f"`journalctl --user -u {systemctl.UNIT}` says why.")
+        return fail("service", "systemd has given it up.", "`qmd service logs` says why.")
     return ok("service", f"Installed as a service: {state or 'systemd does not answer'}.")
 
 

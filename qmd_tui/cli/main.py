@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pull": ("pull", "fetch models: of a profile, or by name"),
     "models": ("models", "list, remove, export, import and plan models"),
     "status": ("status", "what is indexed, and whether the daemon runs"),
+    "service": ("service", "keep the daemon running with systemd: install, uninstall, status, logs"),
     "doctor": ("doctor", "what is wrong with this installation, and what to do about it"),
     "token": ("token", "who may ask over HTTP from elsewhere"),
     "ps": ("ps", "which models are in memory, and until when"),

@@ -63,6 +63,18 @@ class User:
         )
         return (done.stdout + done.stderr).strip()
 
+    def qmd(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command of the program, where this manager is the machine's."""
+        ours = {"QMD_HOME": str(self.home / "a 100% qmd"), "QMD_ENGINE": "fake", "QMD_HTTP_PORT": str(self.port)}
+        return subprocess.run(
+            ["nsenter", f"--target={self.process.pid}", "--mount", sys.executable, "-m", "qmd_tui.cli.main", *words],
+            env=self.env | ours,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
     def shows(self, name: str) -> str:
         return self.ctl("show", "qmd.service", f"--property={name}", "--value")
 
@@ -145,3 +157,23 @@ def test_what_would_change_nothing_is_not_tried_again(user: User, wait_until: Ca
         user.ctl("start", "qmd.service")
         wait_until(lambda: user.shows("ActiveState") == "failed", "the end")
     assert (user.shows("ExecMainStatus"), user.shows("NRestarts")) == ("12", "0")
+
+
+def test_a_command_installs_it_and_takes_it_away(user: User) -> None:
+    installed = user.qmd("service", "install")
+    assert installed.returncode == 0, installed.stderr
+    assert (user.shows("ActiveState"), user.ctl("is-enabled", "qmd.service")) == ("active", "enabled")
+    assert str(user.health()["pid"]) == user.shows("MainPID")
+    # The commands find the same daemon.
+    assert f"Process {user.shows('MainPID')} answers" in user.qmd("doctor").stdout
+    status = user.qmd("service", "status")
+    assert (status.returncode, "active (running)" in status.stdout) == (0, True)
+
+    activated = user.qmd("service", "install", "--socket")
+    assert activated.returncode == 0, activated.stderr
+    assert user.shows("ActiveState") == "inactive"
+    assert user.health()["ready"] is True
+
+    gone = user.qmd("service", "uninstall")
+    assert (gone.returncode, gone.stdout) == (0, "uninstalled\n"), gone.stderr
+    assert user.ctl("is-active", "qmd.service", "qmd.socket") == "inactive\ninactive"
