@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
 def _lines() -> list[str]:
     lines: list[str] = []
     if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")  # what was searched need not be UTF-8
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # what was searched need not be UTF-8
     for line in iter(lambda: sys.stdin.readline(_LINE_CHARS), ""):
         if text := _COLOR.sub("", line).strip("\r\n"):
             if len(lines) == MAX_LINES:

@@ -12,10 +12,11 @@ from qmd_tui.output import safe
 
 
 def prepare() -> None:
-    """A terminal that cannot show Chinese gets `\\u4e2d` for it, not a traceback."""
+    """A terminal that cannot show Chinese gets `\\u4e2d` for it, not a traceback; a program always gets UTF-8."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            read_by_program = stream is sys.stdout and not stream.isatty()
+            stream.reconfigure(encoding="utf-8" if read_by_program else None, errors="backslashreplace")
 
 
 def result(text: str) -> None:

@@ -35,14 +35,25 @@ def test_color(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], exp
     assert not streams.takes_color(io.StringIO())
 
 
-def test_a_stream_that_cannot_encode_a_character_shows_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_that_cannot_encode_a_character_shows_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     with io.TextIOWrapper(raw, encoding="ascii") as stream:
+        monkeypatch.setattr(stream, "isatty", lambda: True)
         monkeypatch.setattr("sys.stdout", stream)
         streams.prepare()
         streams.result("中")
         streams.close()
         assert raw.getvalue() == b"\\u4e2d\n"
+
+
+def test_a_program_gets_utf8_whatever_the_locale_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    with io.TextIOWrapper(raw, encoding="gbk") as stream:
+        monkeypatch.setattr("sys.stdout", stream)
+        streams.prepare()
+        streams.result("中🐘")
+        streams.close()
+        assert raw.getvalue() == "中🐘\n".encode()
 
 
 def test_abandoned_output_goes_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
