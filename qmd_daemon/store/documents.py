@@ -123,19 +123,21 @@ def find(connection: sqlite3.Connection, ref: str) -> tuple[Stored, int | None, 
     """Resolve `REF[:line[:count]]` to a document, a line and a number of lines.
 
     REF is a docid (`#abc123`, the `#` may be missing), `qmd://collection/path` (also `//c/p` and `c/p`), a path on
-    this machine inside a collection, a path in any collection, or the end of one. What is literally there wins over
-    a reading with a suffix. A docid names a content: of several copies, the first is meant.
+    this machine inside a collection, a path in any collection, the end of one, or an address as older versions of
+    tobi/qmd wrote it. What is literally there wins over a reading with a suffix. A docid names a content: of several
+    copies, the first is meant.
     Raises QmdError("not_found"), which suggests near names, or QmdError("conflict"), which lists the candidates.
     """
     if not _can_be_a_name(ref):
         raise QmdError("not_found", f"There is no document {ref!a}.")
-    for place, line, count in _readings(ref):
-        found = _locate(connection, place)
-        if len(found) > 1:
-            names = ", ".join(uri(d.collection, d.path) for d in found[:_SUGGESTIONS])
-            raise QmdError("conflict", f"{ref!r} is {len(found)} documents.", f"Say which: {names}.")
-        if found:
-            return found[0], line, count
+    for look in (_locate, _rewritten):
+        for place, line, count in _readings(ref):
+            found = look(connection, place)
+            if len(found) > 1:
+                names = ", ".join(uri(d.collection, d.path) for d in found[:_SUGGESTIONS])
+                raise QmdError("conflict", f"{ref!r} is {len(found)} documents.", f"Say which: {names}.")
+            if found:
+                return found[0], line, count
     near = _near(connection, ref)
     raise QmdError("not_found", f"There is no document {ref!r}.", f"Did you mean {', '.join(near)}?" if near else "")
 
@@ -233,6 +235,20 @@ def _on_disk(connection: sqlite3.Connection, place: str) -> list[Stored]:
                 if found:
                     return found
     return []
+
+
+def _rewritten(connection: sqlite3.Connection, place: str) -> list[Stored]:
+    """The documents whose address was this one in older versions of tobi/qmd. Only whole addresses: no near names."""
+    from qmd_daemon.store.handles import handle
+
+    if place.startswith(("#", "/", "~")) and not place.startswith("//"):
+        return []
+    collection, _, path = place.removeprefix("qmd:").lstrip("/").partition("/")
+    if not path or path != handle(path):
+        return []
+    rows = connection.execute(SELECT + "WHERE collection = ? ORDER BY path LIMIT ?", (collection, _NAMES_COMPARED))
+    wanted = path.lower()  # the oldest wrote them small
+    return [document for document in (Stored(*row) for row in rows) if handle(document.path).lower() == wanted]
 
 
 def _near(connection: sqlite3.Connection, ref: str) -> list[str]:

@@ -157,6 +157,31 @@ def test_all_is_more_than_five(qmd: Qmd) -> None:
     assert len(qmd.ok("query", "test meeting document", "--files", "--all").splitlines()) == len(FILES)
 
 
+def test_typed_lines(qmd: Qmd) -> None:
+    """Case 58, on the command line."""
+    document = "lex: endpoint\nvec: how do I authenticate\nintent: the API"
+    rows = json.loads(qmd.ok("query", document, "--json"))
+    assert rows[0]["file"] == "qmd://fixtures/docs/api.md"
+    assert qmd.ok("query", "expand: authentication endpoint", "--files") == qmd.ok(
+        "query", "authentication endpoint", "--files"
+    )
+    for wrong in (
+        "lex: a\nplain words",
+        "intent: alone",
+        "lex: a\nintent: b\nintent: c",
+        "lex:",
+        "vec: a -b",
+        "expand: a\nlex: b",
+    ):
+        done = qmd("query", wrong)
+        assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_other_names_of_the_searches(qmd: Qmd) -> None:
+    for name, ours in (("deep-search", "query"), ("vector-search", "vsearch")):
+        assert qmd.ok(name, "authentication", "--files") == qmd.ok(ours, "authentication", "--files")
+
+
 def test_jsonl_has_a_line_for_each_stage(qmd: Qmd) -> None:
     stages = [json.loads(line) for line in qmd.ok("query", "meeting", "--jsonl").splitlines()]
     assert [(stage["version"], stage["stage"], stage["done"]) for stage in stages] == [
@@ -177,6 +202,24 @@ def test_jsonl_has_a_line_for_each_stage(qmd: Qmd) -> None:
 def test_get(qmd: Qmd, ref: str) -> None:
     out = qmd.ok("get", ref.format(fixtures=qmd.fixtures), cwd=qmd.fixtures)
     assert re.match(rf"qmd://fixtures/test1\.md {DOCID}\nContext: {CONTEXT}\n1: # Test Document 1\n", out)
+
+
+@pytest.mark.parametrize("flags", [["--from", "-19", "-l", "1"], ["--from=-19", "-l", "1"], ["-l", "1"]], ids=" ".join)
+def test_get_from_the_top(qmd: Qmd, flags: list[str]) -> None:
+    assert qmd.ok("get", "fixtures/test1.md", *flags).splitlines()[-1] == "1: # Test Document 1"
+
+
+def test_a_name_that_may_be_two_documents(qmd: Qmd) -> None:
+    (qmd.fixtures / "docs" / "meeting.md").write_text("# Another meeting\n")
+    qmd.ok("update")
+    try:
+        for command, code in (("get", 2), ("multi-get", 1)):
+            done = qmd(command, "meeting.md")
+            assert (done.returncode, done.stdout) == (code, "")
+            assert "qmd://fixtures/docs/meeting.md, qmd://fixtures/notes/meeting.md" in done.stderr
+    finally:
+        (qmd.fixtures / "docs" / "meeting.md").unlink()
+        qmd.ok("update")
 
 
 def test_get_by_a_bare_docid(qmd: Qmd) -> None:

@@ -112,6 +112,21 @@ def test_what_may_be_two_is_a_conflict_that_names_them(library: sqlite3.Connecti
     assert "qmd://work/y/same.md" in caught.value.hint
 
 
+def test_an_address_that_tobi_qmd_once_wrote_leads_on(library: sqlite3.Connection) -> None:
+    for ref in ("qmd://notes/中文-笔记.md", "notes/中文-笔记.md:3", "//notes/it-s.md"):
+        document, _, _ = documents.find(library, ref)
+        assert document.path in {"中文 笔记.md", "it's.md"}
+    put(library, "Old Plan.md", collection="work")
+    assert found(library, "qmd://work/old-plan.md")[0] == "work/Old Plan.md", "the oldest wrote them small"
+    put(library, "old_plan.md", collection="work")
+    with pytest.raises(QmdError, match="is 2 documents") as error:
+        documents.find(library, "qmd://work/old-plan.md")
+    assert error.value.code == "conflict"
+    for other in ("qmd://notes/old-plan.md", "old-plan.md", "/home/me/notes/it-s.md"):
+        with pytest.raises(QmdError, match="There is no document"):
+            documents.find(library, other)
+
+
 def test_copies_have_one_docid_and_the_first_is_meant(library: sqlite3.Connection) -> None:
     put(library, "zz.md", "copied")
     put(library, "aa.md", "copied")
