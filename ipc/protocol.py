@@ -141,6 +141,10 @@ class Ps(Request, frozen=True, kw_only=True, tag="ps"):
     """The models: which there are, and which of them are in memory, where, and until when."""
 
 
+class Catalog(Request, frozen=True, kw_only=True, tag="catalog"):
+    """The models that are known, and what there is of each on this machine."""
+
+
 class ModelsLoad(Request, frozen=True, kw_only=True, tag="models_load"):
     """Bring the models of these roles (all, if none is named) into memory, and keep them there."""
 
@@ -261,6 +265,7 @@ AnyRequest = (
     | Rerank
     | Expand
     | Ps
+    | Catalog
     | ModelsLoad
     | ModelsUnload
     | Get
@@ -541,6 +546,32 @@ class PsReply(Reply, frozen=True, kw_only=True):
     queued: int = 0
 
 
+class CatalogModel(Struct, frozen=True, kw_only=True):
+    """A model of the catalog or of the user's own, and what there is of it. `part`: a fetch was interrupted.
+
+    `size_bytes` is what it takes of the disk. `profiles` are those that use it.
+    """
+
+    name: str
+    role: Role
+    state: Literal["converted", "original", "part", "absent"]
+    used: bool = False
+    size_bytes: int = 0
+    download_bytes: int = 0
+    license: str = ""
+    quantizations: list[str] = []
+    source: str = ""
+    profiles: list[str] = []
+
+
+class CatalogReply(Reply, frozen=True, kw_only=True):
+    """The models by role. `profile` is the one in use, `reason` why it is another one than was asked for."""
+
+    models: list[CatalogModel]
+    profile: str = ""
+    reason: str = ""
+
+
 class DocumentReply(Reply, frozen=True, kw_only=True):
     """Lines [first_line, first_line + n) of a document. `location` is its file on this machine."""
 
@@ -603,10 +634,15 @@ class Card(Struct, frozen=True, kw_only=True):
     memory_ours_bytes: int | None = None
     temperature_c: float | None = None
     power_w: float | None = None
+    clock_mhz: float | None = None
 
 
 class GpuSample(Struct, frozen=True, kw_only=True):
-    """One reading. `reason` says why there is no card. `worker_cpu`: 1.0 is one core busy."""
+    """One reading. `reason` says why there is no card. `worker_cpu`: 1.0 is one core busy.
+
+    `machine_` is of all that runs on this machine. `ceiling_bytes`: what the worker may take of a card, or else of the
+    memory; 0 without a limit. `queued`: texts that wait for it. `requests` are under way, by client class.
+    """
 
     at: float
     cards: list[Card] = []
@@ -614,6 +650,12 @@ class GpuSample(Struct, frozen=True, kw_only=True):
     worker_pid: int = 0
     worker_cpu: float | None = None
     worker_memory_bytes: int | None = None
+    machine_cpu_ratio: float | None = None
+    machine_memory_used_bytes: int | None = None
+    machine_memory_total_bytes: int | None = None
+    ceiling_bytes: int = 0
+    queued: int = 0
+    requests: dict[str, int] = {}
 
 
 class JobEvent(Struct, frozen=True, kw_only=True):
@@ -662,6 +704,7 @@ REPLIES: dict[type[Request], type[Reply]] = {
     Rerank: RerankReply,
     Expand: ExpandReply,
     Ps: PsReply,
+    Catalog: CatalogReply,
     ModelsLoad: PsReply,
     ModelsUnload: PsReply,
     Get: DocumentReply,

@@ -7,9 +7,11 @@ import faulthandler
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+import msgspec
 import structlog
 import zmq.asyncio
 from msgspec import Struct
@@ -18,7 +20,7 @@ from ipc.holder import Holder
 from ipc.paths import Paths
 from ipc.protocol import PROTOCOL_VERSION, GpuSample, IndexStatus, Job, Publish, Topic
 from qmd_daemon import __version__, logs, systemd
-from qmd_daemon.config import Config
+from qmd_daemon.config import Config, size_bytes
 from qmd_daemon.engine.gpu import Meter
 from qmd_daemon.engine.supervisor import Engine
 from qmd_daemon.grants import Grants
@@ -35,6 +37,7 @@ from qmd_daemon.serve.lifecycle import Lifecycle
 from qmd_daemon.serve.mcp import Mcp
 from qmd_daemon.serve.pulling import Puller
 from qmd_daemon.serve.rpc import Rpc
+from qmd_daemon.serve.stock import Stock
 from qmd_daemon.serve.telemetry import Telemetry
 from qmd_daemon.serve.watchdog import Watchdog
 from qmd_daemon.singleton import Singleton
@@ -121,7 +124,7 @@ class App:
         )
         self._indexes, self._jobs = indexes, jobs
         self._telemetry = telemetry = await stack.enter_async_context(
-            Telemetry(Meter(lambda: engine.worker_pid).sample, publish)
+            Telemetry(Meter(lambda: engine.worker_pid).sample, publish, also=self._load(engine))
         )
         await stack.enter_async_context(
             Renewal(indexes, engine, lambda name: jobs.start("embed", name, force=False, collections=[]))
@@ -134,8 +137,24 @@ class App:
             collections=collections,
             searcher=Searcher(indexes, engine),
             puller=puller,
+            stock=Stock(self._config, self._paths.models),
             gpu=lambda: telemetry.last,
         )
+
+    def _load(self, engine: Engine) -> Callable[[GpuSample], GpuSample]:
+        """What the meter itself cannot see: how much there is to do, and what the worker may take."""
+        limits = self._config.engine
+        with_card, without = size_bytes(limits.max_vram), size_bytes(limits.max_ram)
+
+        def complete(sample: GpuSample) -> GpuSample:
+            return msgspec.structs.replace(
+                sample,
+                ceiling_bytes=with_card if sample.cards else without,
+                queued=engine.status().queued,
+                requests=self._dispatcher.under_way(),
+            )
+
+        return complete
 
     async def _start_http(self, stack: AsyncExitStack, engine: Engine) -> None:
         """Tells the lifecycle the address, or why there is none."""

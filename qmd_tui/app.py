@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable
+from importlib import import_module
 
 from textual.app import App, SystemCommand
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.worker import Worker, WorkerError, WorkerState
 
 from ipc.errors import QmdError
@@ -25,6 +26,7 @@ from qmd_tui.messages import (
     Wished,
 )
 from qmd_tui.screens.help import HelpScreen
+from qmd_tui.screens.panel import Panel
 from qmd_tui.screens.search import SearchScreen
 from qmd_tui.session import Connect, Session
 from qmd_tui.settings import Settings
@@ -113,6 +115,18 @@ class QmdApp(App[list[str]]):
         else:
             self.push_screen(HelpScreen(self.screen.active_bindings.values()))
 
+    def action_visit(self, name: str) -> None:
+        """Go to a screen beside the search screen; from there to another, and by the same key back."""
+        if isinstance(self.screen, ModalScreen):
+            return
+        kind = _panel(name)
+        if isinstance(self.screen, kind):
+            self.pop_screen()
+            return
+        if isinstance(self.screen, Panel):
+            self.pop_screen()
+        self.push_screen(kind(self.facts, self.settings))
+
     def action_next_language(self) -> None:
         language.use(language.following(language.current()))
         self.deliver(LanguageChanged())
@@ -162,3 +176,10 @@ class QmdApp(App[list[str]]):
 
     def _see_crash_file(self) -> str:
         return f"See {self.settings.crash_file}."
+
+
+def _panel(name: str) -> type[Panel]:
+    """The screen of that name. Imported when it is gone to: the first frame needs none of them."""
+    module = import_module(f"qmd_tui.screens.{name}")
+    kind: type[Panel] = module.SCREEN
+    return kind

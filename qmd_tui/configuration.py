@@ -49,9 +49,16 @@ def load(path: str) -> TuiConfig:
     return config
 
 
+_ALL = (*keys.APP, *keys.SEARCH, *keys.SCREEN, *keys.COLLECTIONS, *keys.MODELS, *keys.LOG)
+
+
+def bindings() -> list[Binding]:
+    """Every key that can be moved."""
+    return [binding for binding in _ALL if isinstance(binding, Binding)]
+
+
 def ids() -> list[str]:
-    """Of every key that can be moved."""
-    return [binding.id for binding in (*keys.APP, *keys.SEARCH) if isinstance(binding, Binding) and binding.id]
+    return [binding.id for binding in bindings() if binding.id]
 
 
 def _nearest(found: Iterable[str], known: Iterable[str]) -> str:

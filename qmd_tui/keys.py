@@ -10,9 +10,6 @@ from textual.binding import Binding, BindingType
 
 from qmd_tui.language import N_
 
-# Where the application's own screens are; the search screen is below them all.
-SCREENS: dict[str, str] = {"collections": "f3", "models": "f4", "gpu": "f5", "log": "f6"}
-
 
 def _key(keys: str, action: str, description: str, id: str) -> Binding:  # noqa: A002 - Textual's own name for it
     return Binding(keys, action, description, id=id, priority=True)
@@ -44,7 +41,7 @@ SEARCH: list[BindingType] = [
     _key("alt+y", "copy('line')", N_("Copy path:line"), "search.copy_line"),
     _key("alt+d", "copy('docid')", N_("Copy the docid"), "search.copy_docid"),
     _key("alt+s", "copy('passage')", N_("Copy the passage"), "search.copy_passage"),
-    _key("ctrl+e", "explain", N_("Explain why it was found, or show the document again"), "search.explain"),
+    _key("ctrl+e", "explain", N_("Explain why it was found, or show it again"), "search.explain"),
     _key("ctrl+l", "similar", N_("Find documents like this one"), "search.similar"),
     _key("ctrl+t", "toggle_rendered", N_("Preview: Markdown as text or as source"), "search.rendered"),
     _key("ctrl+o", "toggle_preview", N_("Show or hide the preview"), "search.preview"),
@@ -60,4 +57,39 @@ SEARCH: list[BindingType] = [
     _key("alt+w", "save_query", N_("Save this query, or forget it"), "search.save"),
     _key("alt+i", "ignore", N_("Leave this file out of its collection"), "search.ignore"),
     _key("escape", "clear_or_quit", N_("Clear the input; when it is empty, quit"), "search.clear"),
+]
+
+# The screens beside the search screen have no input that is always there: letters are keys.
+SCREEN: list[BindingType] = [
+    _key("escape", "back", N_("Back to the search"), "screen.back"),
+]
+
+COLLECTIONS: list[BindingType] = [
+    Binding("a", "add", N_("Add a directory"), id="collections.add"),
+    Binding("delete,d", "remove", N_("Remove the collection"), id="collections.remove"),
+    Binding("r", "rename", N_("Rename the collection"), id="collections.rename"),
+    Binding("c", "context", N_("Say what lies in it"), id="collections.context"),
+    Binding("i", "include", N_("Search it always, or only when it is named"), id="collections.include"),
+    Binding("g", "ignore", N_("Which of its files are left out"), id="collections.ignore"),
+    Binding("u", "update", N_("Index what has changed"), id="collections.update"),
+    Binding("e", "embed", N_("Make the vectors that are missing"), id="collections.embed"),
+    Binding("x", "cancel", N_("Cancel the job"), id="collections.cancel"),
+    Binding("s", "resume", N_("Start the job again: it goes on from what is done"), id="collections.resume"),
+    Binding("enter", "details", N_("What the job skipped, and why"), id="collections.details", priority=True),
+    Binding("tab", "switch", N_("From the collections to the jobs, and back"), id="collections.switch", priority=True),
+]
+
+MODELS: list[BindingType] = [
+    Binding("f", "fetch", N_("Fetch the model"), id="models.fetch"),
+    Binding("l", "load", N_("Load it into memory"), id="models.load"),
+    Binding("u", "unload", N_("Take it out of memory"), id="models.unload"),
+    Binding("w", "switch_to", N_("What it takes to use it instead"), id="models.switch"),
+]
+
+LOG: list[BindingType] = [
+    _key("ctrl+l", "next_level", N_("Show only what is more serious, or all again"), "log.level"),
+    _key("up,ctrl+p", "scroll(-1)", N_("A line up"), "log.up"),
+    _key("down,ctrl+n", "scroll(1)", N_("A line down"), "log.down"),
+    _key("pageup", "scroll(-10)", N_("Ten lines up"), "log.page_up"),
+    _key("pagedown", "scroll(10)", N_("Ten lines down"), "log.page_down"),
 ]

@@ -29,6 +29,7 @@ _PHRASES = (
 )
 _CODES = {
     "malformed": N_("The request was not understood."),
+    "unauthorized": N_("A token is needed for that."),
     "forbidden": N_("That is not allowed."),
     "not_found": N_("It was not found."),
     "unknown_op": N_("The daemon cannot do that."),
@@ -39,6 +40,7 @@ _CODES = {
     "cancelled": N_("It was cancelled."),
     "internal": N_("Something went wrong inside."),
     "no_model": N_("The model is not installed."),
+    "rate_limited": N_("You ask for too much at once."),
     "overloaded": N_("The daemon has too much to do."),
     "unavailable": N_("The daemon is not available."),
     "deadline": N_("It took too long."),

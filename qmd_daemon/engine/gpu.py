@@ -49,6 +49,7 @@ class Meter:
             worker_pid=pid,
             worker_cpu=cpu,
             worker_memory_bytes=memory_bytes,
+            **_machine(),
         )
 
     def _worker(self, pid: int) -> tuple[float | None, int | None]:
@@ -106,6 +107,7 @@ class Meter:
             memory_ours_bytes=self._ours(handle, pid),
             temperature_c=self._ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
             power_w=milliwatts / 1000 if milliwatts is not None else None,
+            clock_mhz=self._ask(nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
         )
 
     def _ours(self, handle: Any, pid: int) -> int | None:
@@ -121,6 +123,19 @@ class Meter:
             return question(*arguments)
         except Exception:  # noqa: BLE001 - a sensor that is missing has many ways to say so
             return None
+
+
+def _machine() -> dict[str, Any]:
+    """What all programs together take of the machine; the first share of the processors is 0."""
+    try:
+        memory = psutil.virtual_memory()
+        return {
+            "machine_cpu_ratio": psutil.cpu_percent() / 100,
+            "machine_memory_used_bytes": memory.total - memory.available,
+            "machine_memory_total_bytes": memory.total,
+        }
+    except (psutil.Error, OSError):  # a container without /proc
+        return {}
 
 
 def _plain(error: Exception) -> str:

@@ -13,6 +13,7 @@ from ipc.errors import QmdError
 from ipc.protocol import (
     AnyRequest,
     Cancel,
+    Catalog,
     Cleanup,
     CollectionInfo,
     CollectionList,
@@ -54,7 +55,7 @@ from qmd_daemon.store import documents
 
 _READS = (
     *(Ping, Cancel, Search, VSearch, Query, Similar, Get, Status, CollectionList),
-    *(Embed, Rerank, Expand, Ps, JobGet, JobList),
+    *(Embed, Rerank, Expand, Ps, Catalog, JobGet, JobList),
 )
 # Of the whole index, or of its collections.
 _WRITES = (Update, EmbedIndex, JobCancel)

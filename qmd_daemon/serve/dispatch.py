@@ -48,6 +48,7 @@ class Dispatcher:
         self._max_in_flight = max_in_flight
         self._max_of_one = max_of_one
         self._clients: Counter[str] = Counter()
+        self._classes: Counter[str] = Counter()
         self._rates = Rates()
         self.metrics = metrics or Metrics()
         self._handle: Handle | None = None
@@ -59,6 +60,10 @@ class Dispatcher:
     def in_flight(self) -> int:
         """Requests under way."""
         return len(self._running)
+
+    def under_way(self) -> dict[str, int]:
+        """Requests under way, by who waits for them."""
+        return {name: count for name, count in self._classes.items() if count}
 
     def open(self, handle: Handle) -> None:
         self._handle = handle
@@ -128,6 +133,7 @@ class Dispatcher:
             async with timeout:
                 self._running.add(timeout)
                 self._clients[caller.key] += 1
+                self._classes[request.client] += 1
                 self._idle.clear()
                 if caller.grant is not None:
                     return await access.answer(self._handle, request, emit, caller.grant)
@@ -142,6 +148,7 @@ class Dispatcher:
             if timeout in self._running:
                 self._running.discard(timeout)
                 self._clients[caller.key] -= 1
+                self._classes[request.client] -= 1
                 self._clients += Counter()  # without those that have nothing under way
             if not self._running:
                 self._idle.set()

@@ -14,6 +14,7 @@ from ipc.errors import QmdError
 from ipc.protocol import (
     PROTOCOL_VERSION,
     AnyRequest,
+    Catalog,
     Cleanup,
     CollectionAdd,
     CollectionChange,
@@ -60,6 +61,7 @@ from qmd_daemon.serve.lifecycle import Lifecycle
 from qmd_daemon.serve.models import PRIORITIES, Models
 from qmd_daemon.serve.pausing import paused
 from qmd_daemon.serve.pulling import Puller
+from qmd_daemon.serve.stock import Stock
 from qmd_daemon.store import documents, reading
 from qmd_daemon.store.index import Indexes
 
@@ -77,6 +79,7 @@ class Handlers:
         collections: Collections,
         searcher: Searcher,
         puller: Puller,
+        stock: Stock,
         gpu: Callable[[], GpuSample | None],
     ) -> None:
         self._lifecycle = lifecycle
@@ -87,6 +90,7 @@ class Handlers:
         self._collections = collections
         self._searcher = searcher
         self._puller = puller
+        self._stock = stock
         self._gpu = gpu
 
     async def handle(self, request: AnyRequest, emit: Emit) -> Answer:  # noqa: PLR0911 - one for each kind of request
@@ -97,6 +101,8 @@ class Handlers:
                 return Answer(await paused(self._searcher, request, early, PRIORITIES[request.client]))
             case Embed() | Rerank() | Expand() | Ps() | ModelsLoad() | ModelsUnload():
                 return await self._models.handle(request)
+            case Catalog():
+                return Answer(await self._stock.catalog())
             case Similar():
                 return Answer(await self._searcher.similar(request))
             case Get():

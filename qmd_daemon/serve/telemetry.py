@@ -22,8 +22,17 @@ class Telemetry:
     `sample` blocks for some milliseconds, so it runs in a thread.
     """
 
-    def __init__(self, sample: Callable[[], GpuSample], publish: Publish, interval_s: float = INTERVAL_S) -> None:
+    def __init__(
+        self,
+        sample: Callable[[], GpuSample],
+        publish: Publish,
+        interval_s: float = INTERVAL_S,
+        *,
+        also: Callable[[GpuSample], GpuSample] = lambda sample: sample,
+    ) -> None:
+        """`also` completes a reading with what the loop knows, and runs there."""
         self._sample = sample
+        self._also = also
         self._publish = publish
         self._interval_s = interval_s
         self.last: GpuSample | None = None
@@ -43,7 +52,7 @@ class Telemetry:
     async def _measure(self) -> None:
         while True:
             try:
-                self.last = await asyncio.to_thread(self._sample)
+                self.last = self._also(await asyncio.to_thread(self._sample))
             except Exception:
                 log.exception("telemetry.failed")
                 return  # a meter is not worth a daemon

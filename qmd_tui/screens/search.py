@@ -24,9 +24,11 @@ from qmd_tui.messages import (
     LanguageChanged,
     Question,
     QuestionAsked,
+    Refused,
 )
 from qmd_tui.screens.search_actions import SearchActions
 from qmd_tui.settings import Settings
+from qmd_tui.told import error_text
 from qmd_tui.widgets.explain import ExplainView
 from qmd_tui.widgets.guide import Guide
 from qmd_tui.widgets.preview import Preview
@@ -182,6 +184,10 @@ class SearchScreen(SearchActions):
 
     def on_job_progressed(self, message: JobProgressed) -> None:
         self.status.show_job(message.job)
+
+    def on_refused(self, message: Refused) -> None:
+        if self.is_current:
+            self.notify(error_text(message.error), severity="error", markup=False)
 
     def on_language_changed(self, _: LanguageChanged) -> None:
         self._show_words()

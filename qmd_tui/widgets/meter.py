@@ -11,8 +11,8 @@ from qmd_tui.told import phrase
 from qmd_tui.widgets.text import visible
 from qmd_tui.widgets.units import percent, size, sparkline
 
-# A reading a second; a screen of its own may plot the whole minute.
-HISTORY = 60
+# A reading a second; a screen of its own plots the two minutes.
+HISTORY = 120
 _SPARK_CELLS = 8
 _MAKERS = ("NVIDIA ", "GeForce ", "Tesla ", "Quadro ")
 
@@ -23,9 +23,18 @@ class History:
     def __init__(self) -> None:
         self.latest: GpuSample | None = None
         self.ratios: deque[float] = deque(maxlen=HISTORY)
+        self.samples: deque[GpuSample] = deque(maxlen=HISTORY)
+
+    def copy(self) -> History:
+        other = History()
+        other.latest = self.latest
+        other.ratios.extend(self.ratios)
+        other.samples.extend(self.samples)
+        return other
 
     def add(self, sample: GpuSample) -> None:
         self.latest = sample
+        self.samples.append(sample)
         card = ours(sample)
         ratio = sample.worker_cpu if card is None else card.utilization_ratio
         self.ratios.append(ratio or 0.0)

@@ -7,6 +7,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from ipc.protocol import EngineStatus, GpuSample, IndexStatus, Job
+from qmd_tui.facts import Facts
 from qmd_tui.language import N_, tr, trn
 from qmd_tui.messages import ConnectionChanged
 from qmd_tui.told import phrase
@@ -55,6 +56,17 @@ class StatusBar(Widget, can_focus=False):
         self.index: IndexStatus | None = None
         self.job: Job | None = None
         self.history = meter.History()
+
+    def take(self, facts: Facts) -> None:
+        """What is known by now, for a bar of a screen that has just opened."""
+        self.connection, self.engine, self.index, self.history = (
+            facts.connection,
+            facts.engine,
+            facts.index,
+            facts.meter.copy(),
+        )
+        self.job = next((job for job in facts.jobs.values() if job.state == "running"), None)
+        self.refresh()
 
     def show_connection(self, connection: ConnectionChanged) -> None:
         self.connection = connection

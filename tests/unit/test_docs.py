@@ -221,13 +221,9 @@ def _all_flags(parser: Any) -> set[str]:
 
 
 def test_the_page_of_the_terminal_ui_has_every_key() -> None:
-    from textual.binding import Binding
-
-    from qmd_tui.configuration import ids
-    from qmd_tui.keys import APP, SEARCH
+    from qmd_tui.configuration import bindings, ids
 
     page = (ROOT / "docs" / "tui.md").read_text()
     told = {cells[2]: cells[1] for cells in rows(page) if len(cells) == 3 and cells[2].startswith("`")}
-    tables = [binding for binding in (*APP, *SEARCH) if isinstance(binding, Binding)]
-    assert {f"`{binding.id}`": binding.description for binding in tables} == told
+    assert {f"`{binding.id}`": binding.description for binding in bindings()} == told
     assert len(ids()) == len(set(ids())) == len(told)

@@ -50,3 +50,10 @@ def test_what_the_daemon_says_is_said_in_chinese_where_it_is_known() -> None:
     assert phrase("no model") == "没有模型"
     assert phrase("something new") == "something new"
     assert error_text(error) == "没有安装这个模型。 No ␛ model. Fetch one."
+
+
+def test_every_code_of_an_error_has_its_meaning() -> None:
+    from ipc.errors import CODES
+    from qmd_tui.told import _CODES
+
+    assert set(CODES) == set(_CODES)

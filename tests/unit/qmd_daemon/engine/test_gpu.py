@@ -25,6 +25,7 @@ class FakeNvml:
 
     NVMLError = NVMLError
     NVML_TEMPERATURE_GPU = 0
+    NVML_CLOCK_SM = 1
 
     def __init__(self, **answers: Any) -> None:
         self.broken: set[str] = set()
@@ -37,6 +38,7 @@ class FakeNvml:
             "DeviceGetUtilizationRates": SimpleNamespace(gpu=37, memory=5),
             "DeviceGetPowerUsage": 71_500,
             "DeviceGetTemperature": 45,
+            "DeviceGetClockInfo": 1980,
             "DeviceGetComputeRunningProcesses": [
                 SimpleNamespace(pid=os.getpid(), usedGpuMemory=GIB),
                 SimpleNamespace(pid=1, usedGpuMemory=5 * GIB),
@@ -65,6 +67,7 @@ FULL = Card(
     memory_ours_bytes=GIB,
     temperature_c=45,
     power_w=71.5,
+    clock_mhz=1980,
 )
 
 
@@ -86,6 +89,7 @@ def test_a_card_with_all_its_sensors() -> None:
         ("nvmlDeviceGetMemoryInfo", "memory_total_bytes"),
         ("nvmlDeviceGetTemperature", "temperature_c"),
         ("nvmlDeviceGetPowerUsage", "power_w"),
+        ("nvmlDeviceGetClockInfo", "clock_mhz"),
         ("nvmlDeviceGetComputeRunningProcesses", "memory_ours_bytes"),
     ],
 )

@@ -42,7 +42,7 @@ NOTES = Grant(id="2", name="notes", kind="token", check="", collections=("notes"
 READER = Grant(id="3", name="reader", kind="token", check="", collections=("notes",), read_only=True)
 READS = {
     *("ping", "cancel", "search", "vsearch", "query", "similar", "get", "status", "collection_list"),
-    *("embed", "rerank", "expand", "ps", "job", "jobs"),
+    *("embed", "rerank", "expand", "ps", "catalog", "job", "jobs"),
 }
 WRITES = {"update", "embed_index", "job_cancel"}
 KEEPS = {"cleanup", "pull", "models_load", "models_unload"}

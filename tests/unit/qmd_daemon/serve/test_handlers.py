@@ -13,6 +13,8 @@ from ipc.errors import QmdError
 from ipc.protocol import (
     REPLIES,
     Cancel,
+    Catalog,
+    CatalogReply,
     Cleanup,
     CollectionAdd,
     CollectionChange,
@@ -108,6 +110,9 @@ class Parts:
     async def rename(self, *arguments: str) -> None:
         self.asked.append(("rename", *arguments))
 
+    async def catalog(self) -> CatalogReply:
+        return CatalogReply(models=[], profile="cpu")
+
     async def change(self, *arguments: Any) -> None:
         self.asked.append(("change", *arguments))
 
@@ -189,6 +194,7 @@ class House:
             collections=parts,
             searcher=parts,
             puller=parts,
+            stock=parts,
             gpu=lambda: GpuSample(at=1.0),
         )
         self.emitted: list[Reply] = []
@@ -213,6 +219,7 @@ async def house() -> House:
         Rerank(query="q", documents=["a"]),
         Expand(query="q"),
         Ps(),
+        Catalog(),
         ModelsLoad(),
         ModelsUnload(),
         Status(),

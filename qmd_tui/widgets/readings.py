@@ -1,0 +1,123 @@
+"""The readings of the meter as lines with plots: each card, or else the processor and the memory. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual.content import Content
+
+from ipc.protocol import Card, GpuSample
+from qmd_tui.language import N_, tr
+from qmd_tui.told import phrase
+from qmd_tui.widgets.plot import plot
+from qmd_tui.widgets.text import padded, visible
+from qmd_tui.widgets.units import percent, size
+
+_LABEL_CELLS = 16
+_MOST_PLOT_CELLS = 120
+_CLASSES = {"interactive": N_("people"), "agent": N_("agents"), "bulk": N_("nobody waiting")}
+
+
+def readings(samples: Sequence[GpuSample], width: int, height: int) -> list[Content]:
+    """All that there is to tell, for so many cells; a sensor that does not tell is left out alone."""
+    if not samples:
+        return [Content(tr("No reading yet."))]
+    latest = samples[-1]
+    plot_height = 3 if height >= 24 else 2 if height >= 16 else 1
+    lines: list[Content] = []
+    for place in range(len(latest.cards)):
+        lines += _card(samples, place, width, plot_height)
+    if not latest.cards:
+        reason = phrase(latest.reason)
+        lines.append(Content.styled(f"{tr('no GPU')}: {reason}" if reason else tr("no GPU"), "bold"))
+    lines += _machine(samples, width, plot_height)
+    lines += _work(latest)
+    return lines
+
+
+def _card(samples: Sequence[GpuSample], place: int, width: int, height: int) -> list[Content]:
+    latest = samples[-1]
+    card = latest.cards[place]
+    lines = [Content.styled(f"{card.index}: {visible(card.name)}", "bold")]
+    cells = _cells(width)
+
+    def history(read: Callable[[Card], float | None]) -> list[float | None]:
+        return [read(one.cards[place]) if place < len(one.cards) else None for one in samples]
+
+    if card.utilization_ratio is not None:
+        told = percent(card.utilization_ratio)
+        lines += _plotted(tr("utilisation"), told, plot(history(lambda one: one.utilization_ratio), cells, height))
+    total = card.memory_total_bytes
+    if card.memory_used_bytes is not None:
+        used = history(lambda one: one.memory_used_bytes)
+        told = _memory(card, latest.ceiling_bytes)
+        lines += _plotted(tr("memory"), told, plot(used, cells, height, float(total or card.memory_used_bytes or 1)))
+    for name, value, unit, values in (
+        (tr("temperature"), card.temperature_c, "°C", history(lambda one: one.temperature_c)),
+        (tr("power"), card.power_w, " W", history(lambda one: one.power_w)),
+        (tr("clock"), card.clock_mhz, " MHz", history(lambda one: one.clock_mhz)),
+    ):
+        if value is not None:
+            most = max((one for one in values if one is not None), default=1.0) or 1.0
+            lines += _plotted(name, f"{value:.0f}{unit}", plot(values, cells, 1, most))
+    return [*lines, Content("")]
+
+
+def _memory(card: Card, ceiling: int) -> str:
+    """Ours, others' and free; and what ours may be."""
+    used, ours, total = card.memory_used_bytes or 0, card.memory_ours_bytes, card.memory_total_bytes
+    parts = []
+    if ours is not None:
+        mine = f"{tr('ours')} {size(ours)}"
+        parts.append(f"{mine} {tr('of at most')} {size(ceiling)}" if ceiling else mine)
+        parts.append(f"{tr('others')} {size(max(used - ours, 0))}")
+    else:
+        parts.append(f"{tr('used')} {size(used)}")
+    if total is not None:
+        parts.append(f"{tr('free')} {size(max(total - used, 0))}")
+    return " · ".join(parts)
+
+
+def _machine(samples: Sequence[GpuSample], width: int, height: int) -> list[Content]:
+    """The processor and the memory, of the worker and of everything."""
+    latest = samples[-1]
+    cells = _cells(width)
+    lines: list[Content] = []
+    if latest.machine_cpu_ratio is not None:
+        worker = "" if latest.worker_cpu is None else f" · {tr('worker')} {latest.worker_cpu:.1f} {tr('cores')}"
+        told = f"{percent(latest.machine_cpu_ratio)}{worker}"
+        lines += _plotted("CPU", told, plot([one.machine_cpu_ratio for one in samples], cells, height))
+    total = latest.machine_memory_total_bytes
+    if total and latest.machine_memory_used_bytes is not None:
+        used = latest.machine_memory_used_bytes
+        own = latest.worker_memory_bytes
+        parts = [f"{tr('worker')} {size(own)}"] if own is not None else []
+        if parts and latest.ceiling_bytes and not latest.cards:
+            parts[0] += f" {tr('of at most')} {size(latest.ceiling_bytes)}"
+        parts += [f"{tr('used')} {size(used)}", f"{tr('free')} {size(total - used)}"]
+        values = [one.machine_memory_used_bytes for one in samples]
+        lines += _plotted(tr("memory"), " · ".join(parts), plot(values, cells, height, float(total)))
+    return [*lines, Content("")] if lines else []
+
+
+def _work(latest: GpuSample) -> list[Content]:
+    worker = str(latest.worker_pid) if latest.worker_pid else tr("off")
+    under_way = [f"{tr(_CLASSES.get(name, name))} {count}" for name, count in sorted(latest.requests.items())]
+    return [
+        _line(tr("worker"), worker),
+        _line(tr("texts waiting"), f"{latest.queued:,}"),
+        _line(tr("requests"), " · ".join(under_way) or "0"),
+    ]
+
+
+def _plotted(label: str, told: str, rows: Sequence[str]) -> list[Content]:
+    return [_line(label, told), *(Content.assemble(" " * _LABEL_CELLS, (row, "$primary")) for row in rows)]
+
+
+def _cells(width: int) -> int:
+    """How wide a plot is."""
+    return max(min(width - _LABEL_CELLS, _MOST_PLOT_CELLS), 8)
+
+
+def _line(label: str, told: str) -> Content:
+    return Content.assemble((padded(label, _LABEL_CELLS), "$secondary"), told)
