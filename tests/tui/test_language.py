@@ -45,10 +45,10 @@ OPEN, CLOSE = "⟦", "⟧"
 # library holds. Everything else is the program speaking.
 NAMES = """
 query search vsearch lex vec hyde intent qmd collection add PATH stop config toml engine embedding GPU CPU MHz rrf ms
-Ctrl Alt Shift Esc Enter Tab PgUp PgDn F ctrl shift alt tab enter esc delete pageup pagedown escape up down del gpu pgup pgdn
+Ctrl Alt Shift Esc Enter Tab PgUp PgDn F ctrl shift alt tab enter esc delete escape up down del gpu pgup pgdn
 int cpu small MIT md txt
 notes vector engine document something before line of tells the Vector search Baking bread Notes on red markup Tea Rain
-Sailing Moss GPU library daily abc x y request done
+Sailing Moss GPU library daily abc xy request done
 """
 KNOWN = set(NAMES.split())
 
