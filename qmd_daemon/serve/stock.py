@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 
+import msgspec
+
+from ipc.errors import QmdError
 from ipc.protocol import CatalogModel, CatalogReply
 from qmd_daemon.config import Config
-from qmd_daemon.weights import inventory, machine, profiles, wanted
+from qmd_daemon.weights import machine, profiles, wanted
+
+_LOOK_S = 30.0
 
 
 class Stock:
-    """Looks at the disk, so it takes some milliseconds, in a thread."""
+    """Has `qmd models list` look: what takes stock of conversions can make them, too, which the daemon must not load."""
 
     def __init__(self, config: Config, models: str) -> None:
         """`models`: the directory of what was fetched."""
@@ -18,29 +25,37 @@ class Stock:
         self._models = models
 
     async def catalog(self) -> CatalogReply:
-        return await asyncio.to_thread(self._look)
+        """Raises QmdError("unavailable") when the list cannot be had."""
+        found = msgspec.json.decode(await _listed(), type=list[CatalogModel])
+        choice = await asyncio.to_thread(self._choose)
+        return CatalogReply(
+            models=[msgspec.structs.replace(one, profiles=_used_by(one.name)) for one in found],
+            profile=choice.profile,
+            reason=choice.reason,
+        )
 
-    def _look(self) -> CatalogReply:
-        here = machine.detect()
-        config = self._config
-        choice = profiles.choose(config.engine, self._models, own=config.models, machine=wanted.usable(here, config))
-        found = [
-            CatalogModel(
-                name=item.name,
-                role=item.role,
-                state=item.state,
-                used=item.used,
-                size_bytes=item.size_bytes,
-                download_bytes=item.download_bytes,
-                license=item.license,
-                quantizations=item.quantizations,
-                source=item.source,
-                profiles=[profile.name for profile in profiles.PROFILES if item.name in _models_of(profile)],
-            )
-            for item in inventory.items(config, self._models, here)
-        ]
-        return CatalogReply(models=found, profile=choice.profile, reason=choice.reason)
+    def _choose(self) -> profiles.Choice:
+        usable = wanted.usable(machine.detect(), self._config)
+        return profiles.choose(self._config.engine, self._models, own=self._config.models, machine=usable)
 
 
-def _models_of(profile: profiles.Profile) -> tuple[str, str, str]:
-    return profile.embedding, profile.reranker, profile.expansion
+async def _listed() -> bytes:
+    command = (sys.executable, "-P", "-m", "qmd_daemon.weights.manage", "list", "--json")
+    process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
+    try:
+        async with asyncio.timeout(_LOOK_S):
+            listed, complaint = await process.communicate()
+    except TimeoutError:
+        raise QmdError("unavailable", "The list of models takes too long.", "Try `qmd models list`.") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        lines = complaint.decode(errors="replace").strip().splitlines()
+        raise QmdError("unavailable", lines[-1] if lines else "There is no list of models.", "Try `qmd models list`.")
+    return listed
+
+
+def _used_by(name: str) -> list[str]:
+    return [one.name for one in profiles.PROFILES if name in {one.embedding, one.reranker, one.expansion}]
