@@ -17,7 +17,7 @@ _LOOK_S = 30.0
 
 
 class Stock:
-    """Has `qmd models list` look: what takes stock of conversions can make them, too, which the daemon must not load."""
+    """Has `qmd models list` look: what knows conversions can make them, too, and the daemon must not load that."""
 
     def __init__(self, config: Config, models: str) -> None:
         """`models`: the directory of what was fetched."""
