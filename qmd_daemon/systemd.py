@@ -41,10 +41,6 @@ class Notifier:
         """The end has begun, and may take so long."""
         self.send("STOPPING=1", "STATUS=stopping", f"EXTEND_TIMEOUT_USEC={int(wait_s * 1e6)}")
 
-    def extend(self, wait_s: float, status: str) -> None:
-        """What is being done now may take so long."""
-        self.send(f"EXTEND_TIMEOUT_USEC={int(wait_s * 1e6)}", f"STATUS={status}")
-
 
 def listening(env: Mapping[str, str] = os.environ) -> socket.socket | None:
     """The socket that systemd listens on for us, None when there is none. Take it once."""
