@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+from functools import partial
 from typing import Any
 
 from ipc.errors import QmdError
@@ -36,7 +37,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     paths = Paths.from_environment()
-    settings = config.load(paths, flags=_flags(options))
+    reread = partial(config.load, paths, flags=_flags(options))
+    settings = reread()
     for directory in (paths.data, paths.state, paths.runtime):
         private_dir(directory)
     with Singleton(paths.daemon_lock) as lock:
@@ -51,7 +53,7 @@ def _serve(options: argparse.Namespace) -> int:
 
         logs.configure(settings.log, paths.log_file, None if options.detached else sys.stderr)
         try:
-            asyncio.run(App(settings, paths, lock, foreground=not options.detached).run())
+            asyncio.run(App(settings, paths, lock, foreground=not options.detached, reread=reread).run())
         except Exception as error:  # noqa: BLE001 - nobody above can say more about it
             cause = _cause(error)
             if isinstance(cause, PortTaken):

@@ -16,6 +16,7 @@ import structlog
 import zmq.asyncio
 from msgspec import Struct
 
+from ipc.errors import QmdError
 from ipc.holder import Holder
 from ipc.paths import Paths
 from ipc.protocol import PROTOCOL_VERSION, GpuSample, IndexStatus, Job, Publish, Topic
@@ -55,7 +56,17 @@ log = structlog.get_logger()
 class App:
     """The daemon. `lock` is held by the caller, for longer than `run` takes."""
 
-    def __init__(self, config: Config, paths: Paths, lock: Singleton, *, foreground: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        paths: Paths,
+        lock: Singleton,
+        *,
+        foreground: bool,
+        reread: Callable[[], Config] | None = None,
+    ) -> None:
+        """`reread` is what the configuration is by now; it raises QmdError when that is wrong."""
+        self._reread = reread or (lambda: config)
         self._config = config
         self._paths = paths
         self._lock = lock
@@ -75,6 +86,7 @@ class App:
         self._lifecycle = Lifecycle(__version__)
         self._dispatcher = Dispatcher(self._lifecycle, max_of_one=self._config.http.client_requests)
         _listen_to_signals(self._lifecycle)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._change_log_level)
         async with AsyncExitStack() as stack:
             publish = await self._start_sockets(stack)
             engine = await stack.enter_async_context(
@@ -191,6 +203,16 @@ class App:
     def _compacts(self) -> bool:
         """Whether a writer is copying its file, which takes as long as that takes."""
         return any(job.kind == "cleanup" and job.state == "running" for job in self._jobs.list())
+
+    def _change_log_level(self) -> None:
+        """To the one that the configuration has now. The rest of it counts from the next start."""
+        try:
+            level = self._reread().log.level
+        except QmdError as error:
+            log.warning("log.level_kept", reason=error.message)
+            return
+        logs.set_level(level)
+        log.info("log.level_changed", level=level)
 
     async def _standing(self) -> tuple[list[IndexStatus], GpuSample | None, list[Job]]:
         return await self._indexes.statuses(), self._telemetry.last, self._jobs.list()

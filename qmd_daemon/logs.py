@@ -1,7 +1,6 @@
 """Structured logs: JSON lines into a rotated file, readable text on a terminal, and the `log` topic.
 
-Events are dotted facts (`request.done`) with fields, never sentences. What a person searched for is
-logged at debug level only.
+Events are dotted facts (`request.done`) with fields, never sentences. What a person searched for is in none of them.
 """
 
 from __future__ import annotations
@@ -82,6 +81,12 @@ def configure(config: LogConfig, file: str, terminal: TextIO | None = None) -> N
     logging.captureWarnings(True)
     # A line that cannot be written (a full disk) must not fill stderr with tracebacks of logging itself.
     logging.raiseExceptions = sys.flags.dev_mode
+
+
+def set_level(level: str) -> None:
+    """Log from this level on, here and in libraries; the audit log stays as it is."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+    logging.getLogger().setLevel(level.upper())
 
 
 def _configure_audit(config: LogConfig, file: str, shared: list[structlog.typing.Processor]) -> None:

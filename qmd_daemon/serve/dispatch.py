@@ -100,6 +100,7 @@ class Dispatcher:
         named = {"id": request.id} if _is_plain(request.id) else {}
         with structlog.contextvars.bound_contextvars(request=token, op=op, **named):
             code, reply = "cancelled", None
+            log.debug("request.started")  # the one that hangs is the one that has no `request.done`
             try:
                 answer = await self._run(request, emit, caller)
                 code, reply = "ok", answer.reply

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from ipc import transport
+from ipc.errors import QmdError
 from ipc.holder import is_locked, read_holder
 from ipc.launch import stop_daemon
 from ipc.paths import Paths
-from ipc.protocol import CollectionAdd, Embed, JobReply, Pong, Status, StatusReply, VSearch
+from ipc.protocol import CollectionAdd, Embed, JobReply, Pong, Query, Search, Status, StatusReply, VSearch
 from ipc.sync import SyncClient
 
 
@@ -35,6 +36,10 @@ def worker_pid(client: SyncClient) -> int:
     """Start the model worker, and say which process it is."""
     client.call(Embed(texts=["wake up"]), timeout_s=60)
     return client.call(Status(), StatusReply).engine.pid
+
+
+def events(daemon: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in daemon.log.splitlines()]
 
 
 class TestStop:
@@ -152,6 +157,42 @@ class TestTakenPort:
 
 
 class TestLog:
+    def test_its_level_is_changed_while_it_runs(self, daemon: Any, client: SyncClient, wait_until: Any) -> None:
+        def told(name: str) -> bool:
+            return any(event["event"] == name for event in events(daemon))
+
+        def level(text: str, heard: str) -> None:
+            with open(daemon.paths.config_file, "w", encoding="utf-8") as file:
+                file.write(text)
+            daemon.process.send_signal(signal.SIGUSR1)
+            wait_until(lambda: told(heard), heard)
+
+        client.call(Status())
+        assert not told("request.started")
+        level('[log]\nlevel = "loud"\n', "log.level_kept")
+        client.call(Status())
+        assert not told("request.started")
+        level('[log]\nlevel = "debug"\n', "log.level_changed")
+        client.call(Status())
+        assert told("request.started")
+
+    @pytest.mark.parametrize("flags", [[], ["--log-level", "debug"]], ids=["default", "debug"])
+    def test_nobody_reads_in_it_what_was_searched_for(
+        self, start_daemon: Callable[..., Any], tmp_path: Any, flags: list[str]
+    ) -> None:
+        (tmp_path / "a.md").write_text("# Secret\n\nxylophone\n")
+        running = start_daemon(*flags)
+        running.wait_ready()
+        with running.connect() as client:
+            client.call(CollectionAdd(path=str(tmp_path), name="notes"))
+            for request in (Search(query="xylophone"), VSearch(query="xylophone"), Query(query="xylophone")):
+                client.call(request)
+            with pytest.raises(QmdError):
+                client.call(Search(query='xylophone "unclosed', collections=["nowhere"]))
+        assert running.terminate() == 0
+        assert "request.done" in running.log
+        assert "xylophone" not in running.log
+
     def test_its_lines_are_json_with_a_request_id_and_no_queries(self, daemon: Any, client: SyncClient) -> None:
         client.call(VSearch(query="a secret wish"))
         lines = [json.loads(line) for line in daemon.log.splitlines()]

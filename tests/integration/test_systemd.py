@@ -125,6 +125,9 @@ def test_started_it_is_ready_and_stopped_it_is_gone(user: User) -> None:
     assert (user.shows("ActiveState"), user.shows("SubState")) == ("active", "running")
     assert user.shows("StatusText").startswith("ready")
     assert str(user.health()["pid"]) == user.shows("MainPID")
+    first = user.shows("MainPID")
+    assert user.ctl("reload", "qmd.service") == ""
+    assert (str(user.health()["pid"]), user.shows("NRestarts")) == (first, "0")
     assert user.ctl("stop", "qmd.service") == ""
     assert (user.shows("ActiveState"), user.shows("Result")) == ("inactive", "success")
 

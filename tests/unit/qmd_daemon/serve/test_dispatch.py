@@ -116,7 +116,7 @@ async def test_a_bug_is_logged_and_its_reply_quotes_where(dispatcher: Dispatcher
     assert isinstance(reply, ErrorReply)
     assert reply.error.code == "internal"
     assert "secret" not in reply.error.message + reply.error.hint
-    failed, done = logs
+    _started, failed, done = logs
     assert failed["event"] == "request.failed"
     assert failed["exc_info"]
     assert done["code"] == "internal"
@@ -126,7 +126,7 @@ async def test_what_was_searched_for_is_not_logged(dispatcher: Dispatcher, work:
     work.gate.set()
     with capture_logs() as logs:
         await dispatcher.run(SEARCH, no_stream)
-    assert [line["event"] for line in logs] == ["request.done"]
+    assert [line["event"] for line in logs] == ["request.started", "request.done"]
     assert SEARCH.query not in str(logs)
 
 
