@@ -244,18 +244,20 @@ def waste(paths: Paths, *, index: str = DEFAULT_INDEX) -> dict[str, int]:
 def examine(paths: Paths, *, index: str = DEFAULT_INDEX) -> Iterator[Finding]:
     """What `qmd doctor` can tell without a daemon, one by one: some need seconds."""
     from qmd_daemon import config
-    from qmd_daemon.checkup import models, places
+    from qmd_daemon.checkup import models, places, settings
 
     yield from places.directories(paths)
     yield places.room(paths.data)
     yield places.clock(paths, index)
+    yield from settings.collections(paths.collections_file(index))
     yield from _examine_index(paths, index)
+    yield from settings.environment()
     try:
-        settings = config.load(paths)
+        configured = config.load(paths)
         there = os.path.exists(paths.config_file)
         yield Finding("configuration", "ok", paths.config_file if there else "All as it comes: there is no file.")
-        yield from models.examine(settings, paths.models)
-        yield models.card(settings)
+        yield from models.examine(configured, paths.models)
+        yield models.card(configured)
     except QmdError as error:
         yield Finding("configuration", "fail", error.message, error.hint)
 

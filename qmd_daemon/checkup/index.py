@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from ipc.finding import Finding, fail, ok, warn
-from qmd_daemon.store import derived, generations
+from qmd_daemon.store import chunks, derived, generations
 from qmd_daemon.store.derived import Derived
 from qmd_daemon.store.generations import Seen
 from qmd_daemon.store.graph import GraphKind
@@ -26,6 +26,12 @@ def examine(connection: sqlite3.Connection, directory: str) -> Iterator[Finding]
         return
     yield _derived(connection, directory, LexiconKind())
     yield _derived(connection, directory, GraphKind())
+    if pending := chunks.pending_documents(connection):
+        yield warn(
+            "embedding", f"{pending} documents have no vectors yet: their words alone find them.", "`qmd embed`."
+        )
+    else:
+        yield ok("embedding", "All documents have vectors.")
 
 
 def _database(connection: sqlite3.Connection) -> Finding:

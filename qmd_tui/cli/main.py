@@ -198,7 +198,7 @@ def _nearest(name: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(name, COMMANDS, n=1)
-    return f"Did you mean `qmd {near[0]}`?" if near else "See `qmd --help`."
+    return f"Did you mean `qmd {near[0]}`?" if near else "See `qmd --help`; `qmd doctor` looks for what is wrong."
 
 
 if __name__ == "__main__":

@@ -85,3 +85,22 @@ def test_what_a_killed_daemon_leaves(tmp_path: Path) -> None:
     code, found = look(qmd)
     assert (code, states(found)) == (0, {"daemon": "warn"})
     assert "rpc.sock" in found["daemon"]["message"]
+
+
+def test_settings_that_have_no_effect(tmp_path: Path) -> None:
+    """What theirs tells, too: a broken index.yml, a directory that is gone, variables that nobody reads."""
+    qmd = Qmd(tmp_path, FILES)
+    config = Path(qmd.env["QMD_HOME"], "config")
+    config.mkdir(parents=True, mode=0o700)
+    (config / "index.yml").write_text("collections:\n  notes: {path: [}\n")
+    code, found = look(qmd)
+    assert (code, states(found)) == (1, {"index.yml": "fail"})
+    assert f"{config}/index.yml" in found["index.yml"]["message"]
+    (config / "index.yml").write_text(f"collections:\n  gone: {{path: {tmp_path}/gone}}\n")
+    qmd.env |= {"QMD_EMBED_MODEL": "hf:x/y.gguf", "QMD_DEVCE": "cpu"}
+    shown = qmd("doctor")
+    assert shown.returncode == 0
+    assert f"warn  index.yml: The directory of gone is not there: {tmp_path}/gone.\n" in shown.stdout
+    assert "warn  environment: QMD_DEVCE has no effect.\n      Is QMD_DEVICE meant?\n" in shown.stdout
+    assert "QMD_EMBED_MODEL is tobi/qmd's, and has no effect here.\n      Set QMD_MODEL" in shown.stdout
+    assert "ok    environment: In effect: QMD_ENGINE, QMD_HOME, QMD_HTTP_PORT.\n" in shown.stdout

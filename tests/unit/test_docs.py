@@ -15,6 +15,7 @@ from ipc import protocol
 from ipc.codec import OPERATIONS
 from ipc.errors import CODES
 from ipc.protocol import EVENTS, MAX_TEXTS, MAX_TOP_K, PROTOCOL_VERSION, REPLIES, ErrorReply, Reply, Request
+from qmd_daemon.checkup.settings import ELSEWHERE
 from qmd_daemon.config import ENVIRONMENT, Config
 from qmd_tui.cli.elsewhere import ALIASES, FLAGS
 from qmd_tui.cli.main import COMMANDS
@@ -199,6 +200,11 @@ def test_the_flags_that_we_lack_say_what_to_do_instead() -> None:
     ]
     named = set(re.findall(r"`(--[\w-]+)", " ".join(row[0] for row in lacking)))
     assert named - {"--refresh", "--progress"} <= set(FLAGS)
+
+
+def test_the_variables_that_have_no_effect_are_compared() -> None:
+    section = COMPATIBILITY.partition("## Environment")[2]
+    assert [name for name in ELSEWHERE if f"`{name}`" not in section] == []
 
 
 def _flags_of(command: str) -> set[str]:

@@ -72,7 +72,7 @@ def test_no_command_and_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     ("argv", "message"),
     [
         (["serch"], "Unknown command 'serch'.\nDid you mean `qmd search`?"),
-        (["zzz"], "Unknown command 'zzz'.\nSee `qmd --help`."),
+        (["zzz"], "Unknown command 'zzz'.\nSee `qmd --help`; `qmd doctor` looks"),
         (["search"], "search: the following arguments are required: QUERY.\nusage: qmd search"),
         (["search", "a", "--jsn"], "search: unknown option '--jsn'.\nDid you mean --json?"),
         (["search", "a", "--minscore=2"], "search: unknown option '--minscore=2'.\nDid you mean --min-score?"),
