@@ -12,13 +12,13 @@ from ipc.errors import QmdError
 from qmd_tui.systemctl import SOCKET, UNIT
 
 # Where an installation is decided: the service must find the one that commands find.
-_VARIABLES = ("QMD_HOME", "QMD_HTTP_PORT", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
+_DIRECTORIES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
 
 
 def service(env: Mapping[str, str] = os.environ, python: str = sys.executable) -> str:
     """The text of qmd.service. It starts what `qmd server` becomes, with the interpreter of this program."""
     lines = [f"ExecStart={quoted(python)} -P -m qmd_daemon"]
-    lines += [f"Environment={quoted(f'{name}={_value(name, env[name])}')}" for name in _VARIABLES if env.get(name)]
+    lines += [f"Environment={quoted(f'{name}={value}')}" for name, value in _environment(env).items()]
     # A function: backslashes in it are not references to groups.
     return re.sub(r"(?m)^ExecStart=.*$", lambda _: "\n".join(lines), _template(UNIT))
 
@@ -37,9 +37,14 @@ def quoted(word: str) -> str:
     return f'"{escaped}"'
 
 
-def _value(name: str, value: str) -> str:
-    """As an absolute path, where it is one: the service starts in another directory."""
-    return value if name == "QMD_HTTP_PORT" else os.path.abspath(os.path.expanduser(value))
+def _environment(env: Mapping[str, str]) -> dict[str, str]:
+    """What `ipc.paths` would read, as the service needs it: it starts in another directory."""
+    found = {}
+    if home := env.get("QMD_HOME"):
+        found["QMD_HOME"] = os.path.abspath(os.path.expanduser(home))
+    if port := env.get("QMD_HTTP_PORT"):
+        found["QMD_HTTP_PORT"] = port
+    return found | {name: env[name] for name in _DIRECTORIES if os.path.isabs(env.get(name, ""))}
 
 
 def _template(name: str) -> str:

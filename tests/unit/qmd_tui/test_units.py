@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ipc.errors import QmdError
@@ -24,6 +26,17 @@ def test_the_service_starts_this_interpreter_for_this_installation() -> None:
 
 def test_nothing_is_said_of_an_installation_in_the_usual_place() -> None:
     assert lines(units.service({}), "Environment") == []
+
+
+def test_relative_directories_are_read_as_the_commands_read_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    env = {"QMD_HOME": "mine", "XDG_DATA_HOME": "relative", "XDG_STATE_HOME": "/srv/state"}
+    assert lines(units.service(env), "Environment") == [
+        f'Environment="QMD_HOME={tmp_path}/mine"',
+        'Environment="XDG_STATE_HOME=/srv/state"',
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ipc.finding import Finding
 from ipc.protocol import Card, GpuSample
 from qmd_daemon.checkup import models
 from qmd_daemon.config import Config, EngineConfig
+from qmd_daemon.weights import catalog, manifest
 
 
 def reading(*names: str, reason: str = "") -> GpuSample:
@@ -60,3 +62,39 @@ def test_a_card_needs_cublas(monkeypatch: pytest.MonkeyPatch, has: bool, state: 
 def test_a_card_that_is_not_to_be_used() -> None:
     found = models.card(Config(engine=EngineConfig(device="cpu")), lambda: reading("RTX 4090"))
     assert (found.state, found.message) == ("ok", "RTX 4090; the processor computes: the configuration says so.")
+
+
+@pytest.fixture
+def converted(tmp_path: Path) -> Path:
+    """bge-m3 as if it had been converted and tried: three bytes of it."""
+    entry = catalog.get("bge-m3")
+    directory = tmp_path / "bge-m3" / "int8"
+    directory.mkdir(parents=True)
+    (directory / "model.bin").write_bytes(b"abc")
+    (directory / catalog.TOKENIZER).write_text("{}")
+    manifest.write(
+        str(directory),
+        name=entry.name,
+        fingerprint=catalog.weights_fingerprint(entry),
+        family=entry.family,
+        quantization="int8",
+    )
+    return directory
+
+
+def embedding(models_directory: Path) -> Finding:
+    found = models.examine(Config(engine=EngineConfig(embedding="bge-m3")), str(models_directory))
+    return next(one for one in found if one.check == "embedding model")
+
+
+def test_a_converted_model_has_passed_its_self_test(converted: Path, tmp_path: Path) -> None:
+    found = embedding(tmp_path)
+    assert (found.state, "passed its self-test" in found.message) == ("ok", True)
+
+
+def test_a_model_that_has_changed_on_disk_is_damaged(converted: Path, tmp_path: Path) -> None:
+    (converted / "model.bin").write_bytes(b"abd")
+    found = embedding(tmp_path)
+    assert found.state == "fail"
+    assert "model.bin has changed" in found.message
+    assert found.hint == "`qmd models test bge-m3` converts and tests it again."
