@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from ipc.errors import DaemonUnreachable, QmdError
@@ -29,7 +30,12 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
     if args.action is not None:
         raise QmdError("invalid", f"mcp: unknown argument {args.action!r}.", "The daemon is ended with `qmd stop`.")
     import asyncio
+    import signal
 
+    if sys.stdin.isatty():
+        streams.say("an agent starts this, and speaks JSON to it; Ctrl+C ends it. How to tell an agent: docs/agents.md")
+    # A thread waits for stdin, and nothing can wake it: Ctrl+C is to end the process, which has nothing to put away.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         asyncio.run(_serve(paths, args.index))
     except* BrokenPipeError:

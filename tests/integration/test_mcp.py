@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
@@ -309,6 +311,17 @@ def test_nothing_but_the_protocol_is_written(qmd: Qmd) -> None:
         assert "Traceback" not in program.stderr.read()
     assert all(answer["jsonrpc"] == "2.0" for answer in answers)
     assert "4 documents" in answers[-1]["result"]["content"][0]["text"]
+
+
+def test_a_person_who_tries_it_gets_out(qmd: Qmd) -> None:
+    terminal = pexpect.spawn(QMD[0], [*QMD[1:], "mcp"], env=qmd.env, encoding="utf-8", timeout=30)
+    terminal.expect_exact("Ctrl+C ends it")
+    terminal.sendline(HELLO)
+    terminal.expect_exact('"serverInfo"')
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.signalstatus == signal.SIGINT
 
 
 def test_an_agent_that_has_gone_is_no_failure_to_report(qmd: Qmd) -> None:

@@ -15,7 +15,7 @@ from ipc import protocol
 from ipc.codec import OPERATIONS
 from ipc.errors import CODES
 from ipc.protocol import EVENTS, MAX_TEXTS, MAX_TOP_K, PROTOCOL_VERSION, REPLIES, ErrorReply, Reply, Request
-from qmd_daemon.checkup.settings import ELSEWHERE
+from qmd_daemon.checkup.settings import ELSEWHERE, KNOWN
 from qmd_daemon.config import ENVIRONMENT, Config
 from qmd_tui.cli.elsewhere import ALIASES, FLAGS
 from qmd_tui.cli.main import COMMANDS
@@ -200,6 +200,15 @@ def test_the_flags_that_we_lack_say_what_to_do_instead() -> None:
     ]
     named = set(re.findall(r"`(--[\w-]+)", " ".join(row[0] for row in lacking)))
     assert named - {"--refresh", "--progress"} <= set(FLAGS)
+
+
+def test_doctor_knows_every_variable_that_is_read() -> None:
+    named = {name for path in (*ROOT.glob("ipc/*.py"), *ROOT.glob("qmd_*/**/*.py")) for name in _variables(path)}
+    assert named - set(ELSEWHERE) == KNOWN
+
+
+def _variables(path: Path) -> set[str]:
+    return set(re.findall(r"[\"`](QMD_[A-Z_]*[A-Z])\b", path.read_text()))
 
 
 def test_the_variables_that_have_no_effect_are_compared() -> None:
