@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from textual.app import App, SystemCommand
 from textual.content import Content
@@ -13,7 +14,7 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import Worker, WorkerError, WorkerState
 
 from ipc.errors import QmdError
-from qmd_tui import editor, keys, language, outside
+from qmd_tui import keys, language
 from qmd_tui.facts import Facts
 from qmd_tui.history import History
 from qmd_tui.language import tr
@@ -25,13 +26,14 @@ from qmd_tui.messages import (
     QuestionAsked,
     Wished,
 )
-from qmd_tui.screens.help import HelpScreen
-from qmd_tui.screens.panel import Panel
 from qmd_tui.screens.search import SearchScreen
 from qmd_tui.session import Connect, Session
 from qmd_tui.settings import Settings
 from qmd_tui.theme import CYCLE, themes
 from qmd_tui.told import error_text
+
+if TYPE_CHECKING:
+    from qmd_tui.screens.panel import Panel
 
 _RESTART_S = 1.0
 
@@ -46,6 +48,13 @@ class QmdApp(App[list[str]]):
     def __init__(self, connect: Connect, settings: Settings) -> None:
         # Without colours, Textual's filter takes them all away only from what it takes for the terminal's own.
         super().__init__(ansi_color=None if settings.color else True)
+        # Here, and not when it is mounted: all styles would be made a second time.
+        for theme in themes():
+            self.register_theme(theme)
+        if settings.theme in self.available_themes:
+            self.theme = settings.theme
+        self.stylesheet.set_variables(self.get_css_variables())
+        self._shown = False  # the first frame
         self.settings = settings
         self.facts = Facts()
         self.session = Session(connect, self.deliver, settings)
@@ -55,10 +64,6 @@ class QmdApp(App[list[str]]):
         self.add_mode(self.DEFAULT_MODE, lambda: SearchScreen(settings, history))
 
     def on_mount(self) -> None:
-        for theme in themes():
-            self.register_theme(theme)
-        if self.settings.theme in self.available_themes:
-            self.theme = self.settings.theme
         self.set_keymap(self.settings.keys)
         self.call_after_refresh(self._start_session)  # the first frame does not wait for the daemon
 
@@ -70,6 +75,13 @@ class QmdApp(App[list[str]]):
                 await self._session_worker.wait()
             except WorkerError:
                 pass  # cancelled, or reported already
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Before the first frame the styles are those of the theme already: parsing them again is a third of it."""
+        if self._shown:
+            super().refresh_css(animate)
+        else:
+            self.stylesheet.update(self, animate=False)
 
     def deliver(self, fact: Message) -> None:
         """Hand a fact of the session to every open screen, also to those below a dialog."""
@@ -97,6 +109,8 @@ class QmdApp(App[list[str]]):
             self.exit([screen.location(hit) for hit in message.hits])
 
     async def _open(self, wish: OpenRequested) -> None:
+        from qmd_tui import editor, outside
+
         try:
             document = await self.session.document(wish.hit.file, wish.line, 1)
             if not document.location:
@@ -110,6 +124,8 @@ class QmdApp(App[list[str]]):
     # -- the keys of every screen --------------------------------------------------------------
 
     def action_help(self) -> None:
+        from qmd_tui.screens.help import HelpScreen
+
         if isinstance(self.screen, HelpScreen):
             self.pop_screen()
         else:
@@ -117,6 +133,8 @@ class QmdApp(App[list[str]]):
 
     def action_visit(self, name: str) -> None:
         """Go to a screen beside the search screen; from there to another, and by the same key back."""
+        from qmd_tui.screens.panel import Panel
+
         if isinstance(self.screen, ModalScreen):
             return
         kind = _panel(name)
@@ -152,6 +170,7 @@ class QmdApp(App[list[str]]):
     # -- what must never happen --------------------------------------------------------------
 
     def _start_session(self) -> None:
+        self._shown = True
         self._session_worker = self.run_worker(self.session.run, name="session", exit_on_error=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

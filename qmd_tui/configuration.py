@@ -9,8 +9,7 @@ history = false        # queries are not remembered
 
 from __future__ import annotations
 
-import difflib
-import tomllib
+import os
 from collections.abc import Iterable
 
 import msgspec
@@ -30,11 +29,13 @@ class TuiConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 def load(path: str) -> TuiConfig:
     """Read the file; the defaults where there is none. Raises QmdError("invalid") that names file and key."""
+    if not os.path.exists(path):
+        return TuiConfig()
+    import tomllib  # only where there is something to read
+
     try:
         with open(path, "rb") as file:
             found = tomllib.load(file)
-    except FileNotFoundError:
-        return TuiConfig()
     except OSError as error:
         raise QmdError("invalid", f"Cannot read {path}: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -62,6 +63,8 @@ def ids() -> list[str]:
 
 
 def _nearest(found: Iterable[str], known: Iterable[str]) -> str:
+    import difflib
+
     names = list(known)
     near = [match for name in found if name not in names for match in difflib.get_close_matches(name, names, n=1)]
     return f"Did you mean {near[0]!r}?" if near else ""

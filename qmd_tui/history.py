@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 
 _MOST = 1000
@@ -72,6 +71,8 @@ class History:
         """Replace the file whole. A full disk costs the memory of a query, no more."""
         if not self._file:
             return
+        import tempfile
+
         directory = os.path.dirname(self._file)
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)

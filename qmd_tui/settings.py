@@ -22,7 +22,8 @@ class Settings:
     index: str = DEFAULT_INDEX
     # Models are asked once the typing has paused for so long: a pause that is felt as one.
     debounce_ms: int = 150
-    top_k: int = 50
+    # As many as a screen shows: each costs the daemon a snippet, at every key. More are asked for as one scrolls.
+    top_k: int = 20
     # Lines fetched before and after the matching one; more are fetched when they are scrolled to.
     window_lines: int = 200
     # The daemon sends a GPU sample every second. After such a silence it is asked whether it lives.

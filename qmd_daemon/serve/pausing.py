@@ -12,6 +12,9 @@ from qmd_daemon.engine.model import Priority
 from qmd_daemon.search.pipeline import Searcher
 from qmd_daemon.serve.dispatch import Emit
 
+# The words' answer is for the first look: a page of it, since each row costs a snippet.
+FIRST_ROWS = 12
+
 
 async def paused(
     searcher: Searcher, request: Search | VSearch | Query, emit: Emit | None, priority: Priority
@@ -39,6 +42,7 @@ async def paused(
 async def _tell_words(searcher: Searcher, request: Query, emit: Emit, priority: Priority) -> bool:
     """Reply with what the words alone find. False where the query has none, but may have a meaning."""
     fields = {name: getattr(request, name) for name in request.__struct_fields__}
+    fields["top_k"] = min(request.top_k, FIRST_ROWS)
     try:
         reply = await searcher.search(Search(**fields), None, priority)
     except QmdError as error:

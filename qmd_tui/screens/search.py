@@ -206,7 +206,9 @@ class SearchScreen(SearchActions):
     def _show_mode(self) -> None:
         """The modes are called as the commands are, in every language."""
         mode = tr("similar") if self._question.like else self._question.mode
-        self.query_one("#mode", Static).update(mode)
+        shown = self.query_one("#mode", Static)
+        if str(shown.content) != mode:
+            shown.update(mode)
 
     def _show_trace(self) -> None:
         if self.has_class("-explain"):

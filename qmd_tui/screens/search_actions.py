@@ -11,7 +11,6 @@ from qmd_tui.history import History
 from qmd_tui.language import N_, tr
 from qmd_tui.messages import LeaveRequested, OpenRequested, Question, Wished
 from qmd_tui.output import safe
-from qmd_tui.screens.recall import RecallScreen
 from qmd_tui.settings import Settings
 from qmd_tui.widgets.hit import first_match_line
 from qmd_tui.widgets.preview import Preview
@@ -182,6 +181,8 @@ class SearchActions(Screen[None]):
         self._type(self.history.step(by, self.query_input.value))
 
     def action_recall(self) -> None:
+        from qmd_tui.screens.recall import RecallScreen
+
         self.app.push_screen(RecallScreen(self.history), self._recalled)
 
     def action_save_query(self) -> None:

@@ -114,7 +114,7 @@ class Preview(Vertical):
         self.view.show(None, None)
 
     def _title(self, title: str) -> None:
-        self.query_one("#preview-title", Static).update(Content(visible(title)))
+        self.query_one("#preview-title", Static).update(Content(visible(title)), layout=False)
 
 
 def _place(hit: Hit) -> tuple[str, int]:

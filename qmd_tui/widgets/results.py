@@ -113,6 +113,8 @@ class Results(ScrollView, can_focus=False):
         self.refresh()
         if self.hit != before:
             self.post_message(self.Selected(self.hit))
+        if hits and len(hits) * self.row_lines < self.size.height:  # a tall terminal
+            self.post_message(self.EndNeared(len(hits)))
 
     def move(self, by: int) -> None:
         self._touched = True

@@ -51,12 +51,18 @@ class StageLine(Static):
     def show_again(self) -> None:
         """In the language that is spoken now."""
         if isinstance(self._shown, QmdError):
-            self.update(Content.styled(error_text(self._shown), "$error"))
+            self._put(Content.styled(error_text(self._shown), "$error"))
             return
         parts = [summary(self._shown)] if self._shown is not None else []
         if self.picked:
             parts.insert(0, Content.styled(trn("{count} picked", "{count} picked", self.picked), "$accent"))
-        self.update(Content(_SEPARATOR).join(parts))
+        self._put(Content(_SEPARATOR).join(parts))
+
+    def _put(self, content: Content) -> None:
+        """The screen is laid out anew only where this takes another line than before: it changes with every key."""
+        width = self.content_size.width
+        lines = -(-content.cell_length // width) if width else 0
+        self.update(content, layout="\n" in content.plain or max(lines, 1) != self.size.height)
 
 
 def summary(answer: Answered) -> Content:
