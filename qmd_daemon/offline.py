@@ -16,7 +16,6 @@ from typing import Any, Literal, TypeVar
 
 from ipc import project
 from ipc.errors import QmdError
-from ipc.finding import Finding
 from ipc.paths import DEFAULT_INDEX, Paths
 from qmd_daemon.store import documents, generations, meta, migrations, reading
 
@@ -241,8 +240,9 @@ def waste(paths: Paths, *, index: str = DEFAULT_INDEX) -> dict[str, int]:
         return unneeded.count(connection)
 
 
-def examine(paths: Paths, *, index: str = DEFAULT_INDEX) -> Iterator[Finding]:
-    """What `qmd doctor` can tell without a daemon, one by one: some need seconds."""
+def examine(paths: Paths, *, index: str = DEFAULT_INDEX) -> Iterator[Any]:
+    """Yield the `Finding`s of `qmd doctor` that need no daemon, one by one: some need seconds."""
+    from ipc.finding import Finding
     from qmd_daemon import config
     from qmd_daemon.checkup import models, places, settings
 
@@ -270,7 +270,8 @@ def http_address(paths: Paths) -> tuple[str, int] | None:
     return (http.host, http.port) if http.enabled else None
 
 
-def _examine_index(paths: Paths, index: str) -> Iterator[Finding]:
+def _examine_index(paths: Paths, index: str) -> Iterator[Any]:
+    from ipc.finding import Finding
     from qmd_daemon.checkup import index as checks
 
     try:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ipc.errors import QmdError
-from qmd_daemon.store import chunks, documents, intake, meta
+from qmd_daemon.store import documents, meta
 
 
 def document(
@@ -45,6 +45,9 @@ def document(
 
 def summary(connection: sqlite3.Connection, index: str, directory: str) -> dict[str, Any]:
     """What is in an index, in the shape of an IndexStatus."""
+    # Not at the top: `qmd search` reads this module, and has no use for them.
+    from qmd_daemon.store import chunks, intake
+
     return {
         "name": index,
         "path": directory,
