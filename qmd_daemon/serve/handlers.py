@@ -1,6 +1,6 @@
 """What each operation does. Knows no transport: a request comes in, replies go out.
 
-To add an operation: its structs in `ipc/protocol.py`, a case here.
+To add an operation: its structs in `ipc/protocol/`, a case here.
 """
 
 from __future__ import annotations

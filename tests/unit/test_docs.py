@@ -49,7 +49,7 @@ def describe(kind: Any) -> str:
 
 def fields(kind: type[Struct], without: type[Struct] | None = None) -> list[tuple[str, str]]:
     """Name and type of each field, as the page writes them."""
-    hints = get_type_hints(kind, vars(protocol), include_extras=True)
+    hints = get_type_hints(kind, include_extras=True)
     known = set(without.__struct_fields__) if without else set()
     return [(f"`{name}`", describe(hints[name])) for name in kind.__struct_fields__ if name not in known]
 
@@ -69,7 +69,7 @@ def objects() -> list[type[Struct]]:
         kind = waiting.pop()
         if isinstance(kind, type) and issubclass(kind, Struct) and kind not in found:
             found[kind] = None
-            waiting += get_type_hints(kind, vars(protocol)).values()
+            waiting += get_type_hints(kind).values()
         waiting += get_args(kind)
     return list(found)
 
