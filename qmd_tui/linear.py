@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 from ipc.errors import QmdError
@@ -20,7 +21,7 @@ from qmd_tui.language import tr, trn
 from qmd_tui.output import safe, streams
 from qmd_tui.settings import Settings
 from qmd_tui.told import error_text, phrase
-from qmd_tui.widgets.hit import first_match_line, percent, place, snippet_line
+from qmd_tui.widgets.hit import age, first_match_line, percent, place, snippet_line
 from qmd_tui.widgets.text import visible
 
 _RESULTS = 10
@@ -118,8 +119,10 @@ class Linear:
         self._list()
 
     def _list(self) -> None:
+        now = time.time()
         for number, hit in enumerate(self._hits[self._shown :], self._shown + 1):
-            self._say(f"{number}. {visible(hit.title or hit.path)}, {percent(hit)}, {place(hit)}")
+            told = (visible(hit.title or hit.path), percent(hit), place(hit), age(hit, now))
+            self._say(f"{number}. {', '.join(part for part in told if part)}")
             if text := snippet_line(hit)[0].strip():
                 self._say(f"   {text}")
         self._shown = len(self._hits)

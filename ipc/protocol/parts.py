@@ -15,6 +15,7 @@ class Hit(Struct, frozen=True, kw_only=True):
     `file` is its qmd:// address, `path` the part below the collection. `score` is between 0 and 1
     and orders the list; `relevance` is a calibrated probability where a model gives one.
     `matches` are character ranges [start, end) of `snippet`, which begins at line `line` of `total_lines`.
+    `modified_at`: when its file was written last, in seconds since the epoch.
     """
 
     docid: str
@@ -30,6 +31,7 @@ class Hit(Struct, frozen=True, kw_only=True):
     relevance: float | None = None
     explain: Explain | None = None
     total_lines: int = 0
+    modified_at: float | None = None
 
 
 class Contribution(Struct, frozen=True, kw_only=True):

@@ -86,6 +86,7 @@ def _row(
         "snippet": snippet.text,
         "matches": snippet.matches,
         "total_lines": 0,
+        "modified_at": document.mtime_ns / 1e9,
         "context": "",
         "relevance": None if found.relevance is None else round(found.relevance, _SCORE_DIGITS),
         "explain": None,

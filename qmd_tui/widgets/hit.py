@@ -5,10 +5,21 @@ from __future__ import annotations
 import re
 
 from ipc.protocol import Hit
+from qmd_tui.language import N_, tr
 from qmd_tui.widgets.text import Range, visible
 
 # More words than these in one snippet say nothing any more, and cost time on every line.
 _MOST_TERMS = 64
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
+# What an age is counted in: from so many seconds on, in units of so many. Months and years are mean ones.
+_AGES = (
+    (2 * 365 * _DAY_S, 365.2425 * _DAY_S, N_("{count} y")),
+    (70 * _DAY_S, 30.436875 * _DAY_S, N_("{count} mo")),
+    (14 * _DAY_S, 7 * _DAY_S, N_("{count} wk")),
+    (_DAY_S, _DAY_S, N_("{count} d")),
+    (_HOUR_S, _HOUR_S, N_("{count} h")),
+    (_MINUTE_S, _MINUTE_S, N_("{count} min")),
+)
 
 
 def first_match_line(hit: Hit) -> int:
@@ -40,6 +51,17 @@ def snippet_line(hit: Hit) -> tuple[str, list[Range]]:
 def place(hit: Hit) -> str:
     """Where it is: collection, path and line."""
     return visible(f"{hit.collection}/{hit.path}:{first_match_line(hit)}")
+
+
+def age(hit: Hit, now: float) -> str:
+    """How long ago its file was written, such as `3 d`; "" where nobody knows. A clock that is ahead says `now`."""
+    if hit.modified_at is None:
+        return ""
+    past_s = now - hit.modified_at
+    for least_s, unit_s, told in _AGES:
+        if past_s >= least_s:
+            return tr(told).format(count=int(past_s / unit_s))
+    return tr("now")
 
 
 def percent(hit: Hit) -> str:

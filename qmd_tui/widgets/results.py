@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,8 +19,8 @@ from textual.strip import Strip
 from textual.timer import Timer
 
 from ipc.protocol import Hit
-from qmd_tui.widgets.hit import percent, place, snippet_line
-from qmd_tui.widgets.text import crop, paint, shorten, shorten_left, strip, visible
+from qmd_tui.widgets.hit import age, percent, place, snippet_line
+from qmd_tui.widgets.text import crop, padded, paint, shorten, shorten_left, strip, visible
 
 # Below so many lines of height a hit takes two lines, not three: its title and its text.
 _ROOMY_LINES = 9
@@ -185,11 +186,11 @@ class Results(ScrollView, can_focus=False):
         return strip([mark, *self._part(self._hits[index], part, width - 1, row)], width, row)
 
     def _part(self, hit: Hit, part: int, width: int, row: Style) -> list[Segment]:
-        """One line of a hit: its title and score, its place, or the text that matched."""
+        """One line of a hit: its title and score, its place and age, or the text that matched."""
         if part == 0:
             return self._title(hit, width, row)
         if part == 1 and self.row_lines == 3:
-            return [Segment(shorten_left(place(hit), width), row + self._style("results--place"))]
+            return self._place(hit, width, row)
         text, matches = crop(*snippet_line(hit), width)
         return paint(text, matches, row + self._style("results--snippet"), self._style("results--match"))
 
@@ -209,6 +210,15 @@ class Results(ScrollView, can_focus=False):
             Segment(told, row + self._style("results--moved")),
             Segment(score, row + self._style("results--score")),
         ]
+
+    def _place(self, hit: Hit, width: int, row: Style) -> list[Segment]:
+        """The age stands below the score, where half of the row is left for the place."""
+        style = row + self._style("results--place")
+        told = f" {age(hit, time.time())} " if hit.modified_at is not None else ""
+        if not told or cell_len(told) > width // 2:
+            return [Segment(shorten_left(place(hit), width), style)]
+        room = width - cell_len(told)
+        return [Segment(padded(shorten_left(place(hit), room), room) + told, style)]
 
     def _style(self, component: str) -> Style:
         return self.get_component_rich_style(component, partial=True)

@@ -155,7 +155,7 @@ def quick(**changes: Any) -> Settings:
     return Settings(**{**fields, **changes})
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], object], deadline_s: float = 20.0) -> None:
+async def until(pilot: Pilot[None], condition: Callable[[], object], deadline_s: float = 60.0) -> None:
     """Let the app work until the condition holds."""
     async with asyncio.timeout(deadline_s):
         while not condition():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qmd_tui.widgets.hit import first_match_line, lines, pattern, percent, place, snippet_line
+from qmd_tui.widgets.hit import age, first_match_line, lines, pattern, percent, place, snippet_line
 from tests.tui.library import hit
 
 
@@ -28,6 +28,31 @@ def test_without_matches_it_is_the_first_with_text() -> None:
 
 def test_a_match_over_a_line_end_is_cut_there() -> None:
     assert snippet_line(hit(1, snippet="one two\nthree", matches=[(4, 11)])) == ("one two", [(4, 7)])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (-60, "now"),
+        (59, "now"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (3600, "1 h"),
+        (86_400, "1 d"),
+        (14 * 86_400 - 1, "13 d"),
+        (14 * 86_400, "2 wk"),
+        (70 * 86_400, "2 mo"),
+        (729 * 86_400, "23 mo"),
+        (731 * 86_400, "2 y"),
+        (20_000 * 86_400, "54 y"),
+    ],
+)
+def test_the_age_is_told_in_the_largest_unit_that_says_enough(seconds: float, told: str) -> None:
+    assert age(hit(1, modified_at=2e9 - seconds), 2e9) == told
+
+
+def test_an_age_that_nobody_knows_is_not_told() -> None:
+    assert age(hit(1), 2e9) == ""
 
 
 def test_a_relevance_counts_for_more_than_a_score() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from textual import events
 
 from ipc.errors import QmdError
@@ -167,6 +169,18 @@ async def test_why_vectors_are_missing_is_said(app: QmdApp, client: FakeClient) 
     async with app.run_test() as pilot:
         await pilot.press("v")
         await until(pilot, lambda: "1 result · lexical 2.1 ms · vectors: no model" in screen_text(pilot))
+
+
+async def test_how_old_the_file_is_stands_below_the_score(app: QmdApp, client: FakeClient) -> None:
+    found = lexical(0, 1)
+    old = hit(0, modified_at=time.time() - 3.5 * 86_400)
+    client.on(Query, type(found)(results=[old, hit(1)], stage="lexical", stages=found.stages))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ask(pilot, "v")
+        first, second = (line for line in screen_text(pilot).splitlines() if "notes/n" in line and ":42" in line)
+        assert "notes/n0.md:42" in first
+        assert "3 d" in first
+        assert "3 d" not in second
 
 
 async def test_nothing_found_says_so(app: QmdApp, client: FakeClient) -> None:

@@ -23,6 +23,7 @@ from qmd_daemon.store.index import Index, Indexes
 from tests.unit.qmd_daemon.store.library import add_collection, digest
 
 DIMENSION = 64
+WRITTEN_NS = 1_250_000_000
 TEXTS = {
     ("notes", "batches.md"): "---\ntags: gpu\n---\n# Batches\n\nBatches are cut by tokens, sorted by length.",
     (
@@ -131,7 +132,7 @@ async def fill(index: Index) -> None:
             title = path.partition(".")[0]
             intake.put(
                 connection,
-                intake.File(collection, path, title, digest(text), text, len(text), 1, 1, metadata(text)),
+                intake.File(collection, path, title, digest(text), text, len(text), WRITTEN_NS, 1, metadata(text)),
             )
             vector = embed(text).astype("<f2").tobytes()
             chunks.put(connection, space.id, digest(text), [Span(0, len(text), 1)], [vector])
@@ -168,6 +169,11 @@ class TestStages:
         first = reply.results[0]
         assert first.explain is not None
         assert first.score == pytest.approx(sum(part.share for part in first.explain.contributions), abs=1e-4)
+
+    async def test_a_hit_says_when_its_file_was_written(self, bench: Bench) -> None:
+        for request in (Search(query="batches"), VSearch(query="batches"), Query(query="batches")):
+            reply = await bench.searcher().search(request)
+            assert {hit.modified_at for hit in reply.results} == {1.25}
 
     async def test_every_stage_is_sent_as_it_is_done(self, bench: Bench) -> None:
         earlier: list[SearchReply] = []
