@@ -29,6 +29,7 @@ from qmd_daemon.ingest.collections import Collections
 from qmd_daemon.ingest.jobs import Jobs
 from qmd_daemon.ingest.renewal import Renewal
 from qmd_daemon.search.pipeline import Searcher
+from qmd_daemon.serve.choosing import Chooser
 from qmd_daemon.serve.dispatch import Dispatcher
 from qmd_daemon.serve.events import Events
 from qmd_daemon.serve.feed import Feed
@@ -145,11 +146,12 @@ class App:
             lifecycle=self._lifecycle,
             indexes=indexes,
             engine=engine,
+            chooser=Chooser(self._paths.config_file, self._paths.models, engine, self._reread),
             jobs=jobs,
             collections=collections,
             searcher=Searcher(indexes, engine),
             puller=puller,
-            stock=Stock(self._config, self._paths.models),
+            stock=Stock(self._reread, self._paths.models),
             gpu=lambda: telemetry.last,
         )
 
@@ -164,6 +166,8 @@ class App:
                 ceiling_bytes=with_card if sample.cards else without,
                 queued=engine.status().queued,
                 requests=self._dispatcher.under_way(),
+                answered=self._dispatcher.answered(),
+                **engine.computed._asdict(),
             )
 
         return complete

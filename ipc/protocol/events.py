@@ -32,6 +32,9 @@ class GpuSample(Struct, frozen=True, kw_only=True):
 
     `machine_` is of all that runs on this machine. `ceiling_bytes`: what the worker may take of a card, or else of the
     memory; 0 without a limit. `queued`: texts that wait for it. `requests` are under way, by client class.
+
+    These only grow, while the daemon runs: `answered` requests, by client class; `batches` that the models have
+    computed, the `pieces` of texts in them, and their `tokens`. Two readings give a rate.
     """
 
     at: float
@@ -46,6 +49,10 @@ class GpuSample(Struct, frozen=True, kw_only=True):
     ceiling_bytes: int = 0
     queued: int = 0
     requests: dict[str, int] = {}
+    answered: dict[str, int] = {}
+    batches: int = 0
+    pieces: int = 0
+    tokens: int = 0
 
 
 class JobEvent(Struct, frozen=True, kw_only=True):

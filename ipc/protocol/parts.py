@@ -141,7 +141,7 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
 
     `reason`: why it failed or is missing, what is waited for, or why it is on this device. `copies` counts its
     objects in the worker. `until` is when it is taken out of memory unless it is used, in seconds since the
-    epoch: 0 when it is not there, null when it stays.
+    epoch: 0 when it is not there, null when it stays. `loaded_at` is when it came into memory, 0 when it is not there.
     """
 
     role: Role
@@ -154,6 +154,7 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
     until: float | None = 0.0
     reason: str = ""
     hint: str = ""
+    loaded_at: float = 0.0
 
 
 class EngineStatus(Struct, frozen=True, kw_only=True):

@@ -142,6 +142,16 @@ class ModelsUnload(Request, frozen=True, kw_only=True, tag="models_unload"):
     roles: list[Role] = []
 
 
+class ModelsUse(Request, frozen=True, kw_only=True, tag="models_use"):
+    """Have this model in its role from now on; "" for the profile's, "none" for none. It is written to config.toml.
+
+    Another embedding model's vectors are made in the background; those there are are searched until then.
+    """
+
+    role: Role
+    name: Annotated[str, Meta(max_length=200)]
+
+
 class Get(IndexRequest, frozen=True, kw_only=True, tag="get"):
     """A document by docid or path, `REF[:line[:count]]`; the two fields win over the suffix."""
 
@@ -252,6 +262,7 @@ AnyRequest = (
     | Catalog
     | ModelsLoad
     | ModelsUnload
+    | ModelsUse
     | Get
     | Status
     | CollectionAdd

@@ -1,7 +1,7 @@
 """What the daemon and its model worker say to each other, over a pair of connected sockets.
 
 A frame is four bytes, the little-endian length, and a MessagePack object with the tag `op`. Either side
-sees the other's death as the end of the stream. Times (`deadline`, `until`) are on the clock of
+sees the other's death as the end of the stream. Times (`deadline`, `until`, `since`) are on the clock of
 time.monotonic, which the processes of a machine share; `keep_alive_s` is how long a model stays after its last
 use, below 0 for ever, None as configured.
 """
@@ -132,6 +132,7 @@ class Resident(Message, frozen=True, tag="resident"):
     copies: int = 0
     until: float = 0.0
     fallback: bool = False  # it is not on the device that was wanted
+    since: float = 0.0  # when it was loaded
 
 
 class Models(Message, frozen=True, tag="models"):
@@ -185,10 +186,16 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 class Pong(Message, frozen=True, tag="pong"):
-    """For how long the oldest running batch has been computing, and a model has been on its way into memory."""
+    """For how long the oldest running batch has been computing, and a model has been on its way into memory.
+
+    And what was computed since the Pong before: batches, the pieces of texts in them, and their tokens.
+    """
 
     busy_s: float
     loading_s: float = 0.0
+    batches: int = 0
+    pieces: int = 0
+    tokens: int = 0
 
 
 Work: TypeAlias = Embed | Rerank | Expand

@@ -27,6 +27,10 @@ class Host(Protocol):
         """A batch with pieces of these is about to be computed."""
         ...
 
+    def computed(self, pieces: int, tokens: int) -> None:
+        """A batch of so many pieces, which have so many tokens together, is done."""
+        ...
+
     def relieve(self) -> None:
         """Computing has run out of memory: free what can be freed, before it is tried once more."""
         ...
@@ -89,6 +93,7 @@ class Lane:
             self._since[thread] = time.monotonic()
             compute(self._model, batch, self._host.relieve)
             self._since.pop(thread, None)
+            self._host.computed(len(batch), sum(item.length for item in batch))
 
 
 def compute(model: Model, batch: Sequence[Item], relieve: Callable[[], None], tries: int = 2) -> None:

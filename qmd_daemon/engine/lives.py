@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import structlog
@@ -32,6 +32,14 @@ RETRY_S = (0.2, 1.0)
 DEVICE_RETRY_S = 600.0
 QUIET_S = 5.0
 _log = structlog.get_logger("qmd.engine")
+
+
+class Computed(NamedTuple):
+    """What the models have done, of all lives together: batches, the pieces of texts in them, their tokens."""
+
+    batches: int = 0
+    pieces: int = 0
+    tokens: int = 0
 
 
 class Lives:
@@ -56,12 +64,15 @@ class Lives:
         self.state: State = "off"
         self.reason = ""
         self.restarts = 0
+        self.computed = Computed()
         self._error: QmdError | None = None  # why no worker has started
         self._cool_at = 0.0
         self._failures = 0  # starts, or models begun with, in a row that led to nothing
         self._delay_s = 0.0  # before the next start
         self._idle_since = 0.0
-        self._retires = False
+        self._renew: Callable[[], None] | None = None  # called when nothing is asked of the worker, which then goes
+        self._settled = asyncio.Event()  # not while the worker is to be replaced
+        self._settled.set()
 
     @property
     def pid(self) -> int:
@@ -78,9 +89,14 @@ class Lives:
         if self._error and time.monotonic() < self._cool_at:
             raise self._error
 
-    def retire(self) -> None:
-        """Replace the worker in the next quiet moment."""
-        self._retires = True
+    def retire(self, renew: Callable[[], None]) -> None:
+        """Replace the worker in the next quiet moment, in which `renew` is called."""
+        self._renew = renew
+        self._settled.clear()
+
+    async def settled(self) -> None:
+        """Wait while the worker is to be replaced: whoever never pauses would put that off for ever."""
+        await self._settled.wait()
 
     def send(self, parts: Sequence[Part]) -> None:
         """Send them if there is a worker; otherwise one is started, and gets them when it is ready."""
@@ -111,12 +127,13 @@ class Lives:
                 while self._pending:
                     await self._live(group)
                     await asyncio.sleep(self._delay_s)
+                self._change()
         finally:
             self._pending.fail(QmdError("unavailable", "The daemon is stopping."))
 
     async def _live(self, group: asyncio.TaskGroup) -> None:
         """Start a worker, and serve with it until it ends."""
-        self._error, self._retires = None, False
+        self._error = None
         self._turn("starting")
         try:
             process = await Process.start(group)
@@ -156,6 +173,10 @@ class Lives:
             case frames.Failed():
                 self._pending.failed(message.id, QmdError(message.code, message.message, message.hint))
             case frames.Pong():
+                done = self.computed
+                self.computed = Computed(
+                    done.batches + message.batches, done.pieces + message.pieces, done.tokens + message.tokens
+                )
                 if message.busy_s > self._config.hang_s:
                     process.kill(f"was killed, since it was stuck in a batch for {message.busy_s:.0f} s")
                 elif message.loading_s > self._config.start_s:
@@ -179,12 +200,20 @@ class Lives:
                 process.kill(f"was killed, since it was silent for {config.hang_s:g} s")
             elif not self._pending and self._may_go(process, now):
                 self._process = None  # what comes from now on is for the next one
+                self._change()
                 process.close()
                 return
             process.ping()
 
+    def _change(self) -> None:
+        """Nothing is asked of any worker now."""
+        if self._renew is not None:
+            self._renew()
+            self._renew = None
+            self._settled.set()
+
     def _may_go(self, process: Process, now: float) -> bool:
-        return self._retires or not self._roster.residents or self._wants_another_device(process, now)
+        return self._renew is not None or not self._roster.residents or self._wants_another_device(process, now)
 
     def _wants_another_device(self, process: Process, now: float) -> bool:
         old = now - process.started_at > DEVICE_RETRY_S and now - self._idle_since > QUIET_S

@@ -50,8 +50,13 @@ class Roster:
         self._errors: dict[Place, tuple[QmdError, float]] = {}  # and until when they are the answer
         self.choose()
 
-    def choose(self) -> None:
-        """Decide which models are used, by what is here now. While there is no worker, which would know others."""
+    def choose(self, config: EngineConfig | None = None, own: Mapping[str, ModelConfig] | None = None) -> None:
+        """Decide which models are used, by what is here now. While there is no worker, which would know others.
+
+        `config` and the user's models in `own` are from now on instead of those before. Raises QmdError("invalid").
+        """
+        if config is not None:
+            self._config, self._own = config, own
         choice = profiles.choose(self._config, self._models, own=self._own, machine=_machine(self._config))
         chosen = {"embedding": choice.embedding, "reranker": choice.reranker, "expansion": choice.expansion}
         former = self.chosen.get("former")
@@ -158,7 +163,8 @@ class Roster:
         )
 
     def _resident(self, role: Role, resident: frames.Resident) -> ModelStatus:
-        left_s = resident.until - self._clock()
+        now = self._clock()
+        left_s = resident.until - now
         ready = resident.state == "ready"
         return ModelStatus(
             role=role,
@@ -170,6 +176,7 @@ class Roster:
             copies=resident.copies,
             until=(time.time() + left_s if math.isfinite(left_s) else None) if ready else 0.0,
             reason=resident.reason or resident.why,
+            loaded_at=time.time() - (now - resident.since) if ready and resident.since else 0.0,
         )
 
 

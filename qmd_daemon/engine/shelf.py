@@ -38,6 +38,7 @@ class _Slot:
         self.busy: set[Ticket] = set()
         self.used_at = 0.0
         self.until = 0.0
+        self.since = 0.0
         self.keep_alive_s: float | None = None
         self.waiting: list[Ticket | Callable[[QmdError | None], None]] = []
 
@@ -56,6 +57,7 @@ class Shelf:
         self._changed = threading.Condition()
         self._stale = False  # whether the daemon knows less than we
         self._loading_since = 0.0
+        self._computed = (0, 0, 0)  # batches, pieces, tokens
         self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
         threading.Thread(target=self._keep_house, daemon=True).start()
 
@@ -120,6 +122,12 @@ class Shelf:
     def loading_s(self) -> float:
         return time.monotonic() - self._loading_since if self._loading_since else 0.0
 
+    def take_computed(self) -> tuple[int, int, int]:
+        """Batches, pieces and tokens that were computed since this was asked before."""
+        with self._changed:
+            taken, self._computed = self._computed, (0, 0, 0)
+        return taken
+
     # -- asked by the lanes -------------------------------------------------------------------
 
     def begin(self, tickets: Sequence[Ticket]) -> None:
@@ -128,6 +136,11 @@ class Shelf:
             ticket.begun = True
         if new:
             self._tell(Begun([ticket.request.id for ticket in new]))
+
+    def computed(self, pieces: int, tokens: int) -> None:
+        with self._changed:
+            batches, others, before = self._computed
+            self._computed = (batches + 1, others + pieces, before + tokens)
 
     def relieve(self) -> None:
         """Take down every model that is not at work, and wait for it."""
@@ -170,6 +183,7 @@ class Shelf:
             slot.coming, slot.reason = False, loaded.reason if loaded else ""
             slot.loaded, slot.open = loaded, loaded is not None
             waiting, slot.waiting = slot.waiting, []
+            slot.since = time.monotonic()
             slot.busy = {one for one in waiting if isinstance(one, Ticket) and not one.over} if loaded else set()
             self._touch(slot)
         self._report()
@@ -297,4 +311,5 @@ class Shelf:
             copies=len(loaded.models),
             until=slot.until,
             fallback=loaded.fallback,
+            since=slot.since,
         )

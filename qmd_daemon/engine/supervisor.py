@@ -9,13 +9,14 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import numpy as np
+import structlog
 
 from ipc.errors import QmdError
 from ipc.paths import Paths
 from ipc.protocol import EngineStatus, KeepAlive, ModelsEvent, ModelStatus, Publish
 from qmd_daemon.config import EngineConfig, ModelConfig, size_bytes
 from qmd_daemon.engine import frames, residency
-from qmd_daemon.engine.lives import Lives
+from qmd_daemon.engine.lives import Computed, Lives
 from qmd_daemon.engine.model import PLACES, Kind, Line, LineKind, ModelInfo, Place, Priority, Role, Score, Vectors
 from qmd_daemon.engine.pending import Pending
 from qmd_daemon.engine.roster import Roster
@@ -27,6 +28,7 @@ PART_TEXTS = 64
 CHARACTERS_PER_TOKEN = 128
 # A document is judged by its best window; these are about fifty windows.
 DOCUMENT_CHARACTERS = 100_000
+_log = structlog.get_logger("qmd.engine")
 
 
 class Engine:
@@ -43,6 +45,7 @@ class Engine:
     ) -> None:
         """Raises QmdError("invalid") when the configuration names a model that nobody knows."""
         self._config = config
+        self._own = own
         self._models = paths.models
         self._publish = publish
         self._roster = Roster(config, paths.models, own)
@@ -72,13 +75,30 @@ class Engine:
         """0 when there is no worker."""
         return self._lives.pid
 
+    @property
+    def computed(self) -> Computed:
+        """What the models have done since the daemon started, as of the last second."""
+        return self._lives.computed
+
     def look_again(self) -> None:
         """Models have come or gone: choose anew, as soon as no worker has those that were chosen before."""
-        if self.worker_pid:
-            self._lives.retire()
+        if self.worker_pid or self._pending:
+            self._lives.retire(self._renew)
         else:
-            self._roster.choose()
-            self._tell()
+            self._renew()
+
+    def use(self, config: EngineConfig, own: Mapping[str, ModelConfig]) -> None:
+        """Take the models of this configuration, whose other settings count from the next start. As `look_again`."""
+        self._config, self._own = config, own
+        self.look_again()
+
+    def _renew(self) -> None:
+        """Nothing is computed with the models that were chosen before: choose anew."""
+        try:
+            self._roster.choose(self._config, self._own)
+        except QmdError as error:  # they were right when they were asked for
+            _log.error("engine.not_chosen", reason=error.message)
+        self._tell()
 
     def model(self, role: Role = "embedding") -> ModelInfo | None:
         """Describe a role's model, without starting the worker. None when there is none, or it is not installed."""
@@ -147,11 +167,16 @@ class Engine:
     ) -> Vectors:
         """Return a vector of length 1 for each text, in order: float32, (len(texts), dimension).
 
-        `model` is one that `maker` returned; None: the one in use.
+        `model` is one that `maker` returned; None: the one in use. Documents are embedded with the one in use alone:
+        with another, it raises QmdError("conflict").
         """
         place: Literal["embedding", "former"] = "embedding"
+        if priority is Priority.INDEXING:
+            await self._lives.settled()
         info = self._admit("embedding", len(texts))
         if model is not None and model.fingerprint != info.fingerprint:
+            if kind == "document":
+                raise QmdError("conflict", "Another embedding model is used from now on.", "Embed again: `qmd embed`.")
             place, info = "former", model
             self._roster.check(place)
             self._lives.tell(frames.Adopt(self._roster.chosen[place]))

@@ -64,7 +64,7 @@ class Worker:
                     ticket.cancel()
             case frames.Ping():
                 shelf.tick()
-                self._send(frames.Pong(shelf.busy_s(), shelf.loading_s()))
+                self._send(frames.Pong(shelf.busy_s(), shelf.loading_s(), *shelf.take_computed()))
             case _:
                 ticket = self._tickets[message.id] = Ticket(message, self._finish)
                 shelf.submit(ticket)

@@ -47,6 +47,7 @@ class Embedder(Protocol):
         kind: Literal["query", "document"],
         priority: Priority = ...,
         deadline_s: float | None = None,
+        model: ModelInfo | None = None,
     ) -> NDArray[np.float32]: ...
 
 
@@ -61,7 +62,7 @@ async def embed(
     """Chunk and embed the contents that are not yet done with the model in use, or (`force`) all of them.
 
     Those of all collections, if none is named. Raises QmdError: no_model when there is none, not_found for a name that
-    is no collection, and what the engine raises.
+    is no collection, and what the engine raises: conflict, when another model is used meanwhile.
     """
     await index.database.read(partial(reading.chosen, names=collections))
     model = engine.model()
@@ -79,7 +80,7 @@ async def embed(
     progress.count("chunks", 0)
     while hashes := await index.database.read(partial(chunks.pending, space=space.id, collections=collections)):
         progress.begin("embed", len(hashes))
-        await _Embedding(index, engine, progress, chunker=chunker, space=space, hashes=hashes).run()
+        await _Embedding(index, engine, progress, model=model, chunker=chunker, space=space, hashes=hashes).run()
     # Another model's vectors were searched until now. In one transaction these take their place, if they are all there.
     await index.database.write(partial(chunks.activate, space=space.id))
     await index.catch_up()
@@ -98,12 +99,13 @@ class _Embedding:
         engine: Embedder,
         progress: Progress,
         *,
+        model: ModelInfo,
         chunker: Chunker,
         space: chunks.Space,
         hashes: Sequence[str],
     ) -> None:
         self._index = index
-        self._engine = engine
+        self._embed = partial(engine.embed, kind="document", priority=Priority.INDEXING, model=model)
         self._chunker = chunker
         self._space = space
         self._hashes = deque(hashes)
@@ -171,12 +173,12 @@ class _Embedding:
     async def _embed_when_there_is_room(self, texts: Sequence[str]) -> NDArray[np.float32]:
         for _ in range(_TRIES):
             try:
-                return await self._engine.embed(texts, kind="document", priority=Priority.INDEXING)
+                return await self._embed(texts)
             except QmdError as error:
                 if error.code != "overloaded":
                     raise
             await asyncio.sleep(_RETRY_S)
-        return await self._engine.embed(texts, kind="document", priority=Priority.INDEXING)
+        return await self._embed(texts)
 
 
 def _store(

@@ -49,6 +49,7 @@ class Dispatcher:
         self._max_of_one = max_of_one
         self._clients: Counter[str] = Counter()
         self._classes: Counter[str] = Counter()
+        self._answered: Counter[str] = Counter()
         self._rates = Rates()
         self.metrics = metrics or Metrics()
         self._handle: Handle | None = None
@@ -64,6 +65,10 @@ class Dispatcher:
     def under_way(self) -> dict[str, int]:
         """Requests under way, by who waits for them."""
         return {name: count for name, count in self._classes.items() if count}
+
+    def answered(self) -> dict[str, int]:
+        """Requests that were under way, since the start, by who waited for them."""
+        return dict(self._answered)
 
     def open(self, handle: Handle) -> None:
         self._handle = handle
@@ -150,6 +155,7 @@ class Dispatcher:
                 self._running.discard(timeout)
                 self._clients[caller.key] -= 1
                 self._classes[request.client] -= 1
+                self._answered[request.client] += 1
                 self._clients += Counter()  # without those that have nothing under way
             if not self._running:
                 self._idle.set()

@@ -39,6 +39,7 @@ from ipc.protocol import (
     JobsReply,
     ModelsLoad,
     ModelsUnload,
+    ModelsUse,
     PlaceReply,
     Ps,
     Pull,
@@ -56,6 +57,7 @@ from qmd_daemon.engine.supervisor import Engine
 from qmd_daemon.ingest.collections import Collections
 from qmd_daemon.ingest.jobs import Jobs
 from qmd_daemon.search.pipeline import Searcher
+from qmd_daemon.serve.choosing import Chooser
 from qmd_daemon.serve.dispatch import Answer, Emit
 from qmd_daemon.serve.lifecycle import Lifecycle
 from qmd_daemon.serve.models import PRIORITIES, Models
@@ -75,6 +77,7 @@ class Handlers:
         lifecycle: Lifecycle,
         indexes: Indexes,
         engine: Engine,
+        chooser: Chooser,
         jobs: Jobs,
         collections: Collections,
         searcher: Searcher,
@@ -85,7 +88,7 @@ class Handlers:
         self._lifecycle = lifecycle
         self._indexes = indexes
         self._engine = engine
-        self._models = Models(engine)
+        self._models = Models(engine, chooser)
         self._jobs = jobs
         self._collections = collections
         self._searcher = searcher
@@ -99,7 +102,7 @@ class Handlers:
             case Search() | VSearch() | Query():
                 early = emit if request.stream else None
                 return Answer(await paused(self._searcher, request, early, PRIORITIES[request.client]))
-            case Embed() | Rerank() | Expand() | Ps() | ModelsLoad() | ModelsUnload():
+            case Embed() | Rerank() | Expand() | Ps() | ModelsLoad() | ModelsUnload() | ModelsUse():
                 return await self._models.handle(request)
             case Catalog():
                 return Answer(await self._stock.catalog())

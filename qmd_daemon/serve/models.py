@@ -15,6 +15,7 @@ from ipc.protocol import (
     Judgement,
     ModelsLoad,
     ModelsUnload,
+    ModelsUse,
     Ps,
     PsReply,
     Rerank,
@@ -24,6 +25,7 @@ from ipc.protocol import (
 )
 from qmd_daemon.engine.model import Priority, Vectors
 from qmd_daemon.engine.supervisor import Engine
+from qmd_daemon.serve.choosing import Chooser
 from qmd_daemon.serve.dispatch import Answer
 
 PRIORITIES: dict[ClientClass, Priority] = {
@@ -31,14 +33,15 @@ PRIORITIES: dict[ClientClass, Priority] = {
     "agent": Priority.AGENT,
     "bulk": Priority.INDEXING,
 }
-ModelRequest = Embed | Rerank | Expand | Ps | ModelsLoad | ModelsUnload
+ModelRequest = Embed | Rerank | Expand | Ps | ModelsLoad | ModelsUnload | ModelsUse
 
 
 class Models:
     """Raises QmdError for what a person should read."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, chooser: Chooser) -> None:
         self._engine = engine
+        self._chooser = chooser
 
     async def handle(self, request: ModelRequest) -> Answer:
         match request:
@@ -54,6 +57,8 @@ class Models:
             case ModelsUnload():
                 for role in self._roles(request.roles):
                     await self._engine.unload(role)
+            case ModelsUse():
+                await self._chooser.use(request)
         return Answer(self._ps())
 
     async def _embed(self, request: Embed) -> Answer:

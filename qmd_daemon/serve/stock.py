@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Callable
 
 import msgspec
 
@@ -19,13 +20,13 @@ _LOOK_S = 30.0
 class Stock:
     """Has `qmd models list` look: what knows conversions can make them, too, and the daemon must not load that."""
 
-    def __init__(self, config: Config, models: str) -> None:
-        """`models`: the directory of what was fetched."""
-        self._config = config
+    def __init__(self, reread: Callable[[], Config], models: str) -> None:
+        """`reread` is what the configuration is by now, `models` the directory of what was fetched."""
+        self._reread = reread
         self._models = models
 
     async def catalog(self) -> CatalogReply:
-        """Raises QmdError("unavailable") when the list cannot be had."""
+        """Raises QmdError: unavailable when the list cannot be had, invalid when the configuration is wrong by now."""
         found = msgspec.json.decode(await _listed(), type=list[CatalogModel])
         choice = await asyncio.to_thread(self._choose)
         return CatalogReply(
@@ -35,8 +36,9 @@ class Stock:
         )
 
     def _choose(self) -> profiles.Choice:
-        usable = wanted.usable(machine.detect(), self._config)
-        return profiles.choose(self._config.engine, self._models, own=self._config.models, machine=usable)
+        config = self._reread()
+        usable = wanted.usable(machine.detect(), config)
+        return profiles.choose(config.engine, self._models, own=config.models, machine=usable)
 
 
 async def _listed() -> bytes:

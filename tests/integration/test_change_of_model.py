@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 from ipc.paths import Paths
-from ipc.protocol import CollectionAdd, JobGet, JobList, JobReply, JobsReply, Ps, PsReply, SearchReply, VSearch
+from ipc.protocol import (
+    Catalog,
+    CatalogReply,
+    CollectionAdd,
+    JobGet,
+    JobList,
+    JobReply,
+    JobsReply,
+    ModelsUse,
+    Ps,
+    PsReply,
+    SearchReply,
+    VSearch,
+)
 from ipc.sync import SyncClient
 from qmd_daemon.weights import catalog
 from tests.conftest import Daemon, WaitUntil
@@ -75,3 +88,42 @@ def test_a_change_of_model_interrupts_no_search(
         assert find_bread(client) == "bread.md"
         newest = [model for model in client.call(Ps(), PsReply).models if model.name == "mine"]
         assert [model.state for model in newest] == ["ready"]
+
+
+def test_another_model_is_taken_while_the_daemon_runs(
+    home: Paths,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    start_daemon: Callable[..., Daemon],
+    wait_until: WaitUntil,
+) -> None:
+    for name, text in SUBJECTS.items():
+        (tmp_path / f"{name}.md").write_text(f"{text}\n")
+    before = f'# ours\n[engine]\nembedding = "{MINILM.name}"\n{CONFIG.format(directory=catalog.find(MINILM))}'
+    Path(home.config_file).write_text(before)
+    monkeypatch.setenv("QMD_ENGINE", "ct2")
+    monkeypatch.setenv("QMD_DEVICE", "cpu")
+    daemon = start_daemon()
+    daemon.wait_ready()
+    with daemon.connect() as client:
+        job = client.call(CollectionAdd(path=str(tmp_path)), JobReply).job
+        *_, last = client.stream(JobGet(job=job.id, stream=True))
+        assert last.job.state == "done"
+
+        client.call(ModelsUse(role="embedding", name="mine"), PsReply)
+        assert Path(home.config_file).read_text() == before.replace(
+            f'embedding = "{MINILM.name}"', 'embedding = "mine"'
+        )
+        used = [model.name for model in client.call(Catalog(), CatalogReply).models if model.used]
+        assert "mine" in used
+        assert MINILM.name not in used
+
+        def renewed() -> bool:
+            assert find_bread(client) == "bread.md"
+            return any(job.kind == "embed" and job.state == "done" for job in client.call(JobList(), JobsReply).jobs)
+
+        wait_until(renewed, "vectors of the new model", 60)
+        newest = [model for model in client.call(Ps(), PsReply).models if model.name == "mine"]
+        assert [model.state for model in newest] == ["ready"]
+        assert newest[0].loaded_at > 0
+    assert daemon.terminate() == 0

@@ -56,9 +56,13 @@ class Host:
         self._model = model
         self.begun: list[tuple[int, int]] = []
         self.relieved = 0
+        self.done: list[tuple[int, int]] = []
 
     def begin(self, tickets: Sequence[Ticket]) -> None:
         self.begun.append((len(tickets), len(self._model.batches)))
+
+    def computed(self, pieces: int, tokens: int) -> None:
+        self.done.append((pieces, tokens))
 
     def relieve(self) -> None:
         self.relieved += 1
@@ -185,6 +189,18 @@ def test_whoever_begins_is_told_before_it_is_computed(model: Letters) -> None:
     assert caller.lengths() == [1, 1]
     assert lane.close() == []
     assert host.begun == [(1, 0)]
+
+
+def test_what_was_computed_is_told_in_pieces_and_tokens(model: Letters) -> None:
+    host = Host(model)
+    lane = Lane(model, Batcher(4, 10), 1, host)
+    caller = Caller(["a", "bc", "def"])
+    lane.submit(caller.ticket)
+    caller.lengths()
+    lane.close()
+    assert sum(pieces for pieces, _ in host.done) == 3
+    assert sum(tokens for _, tokens in host.done) == sum(len(piece.tokens) for piece in caller.ticket.pieces)
+    assert len(host.done) == len(model.batches)
 
 
 def test_closing_finishes_what_runs_and_gives_back_what_is_queued(model: Letters) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -353,6 +354,66 @@ async def test_new_models_are_for_the_next_worker_which_comes_in_a_quiet_moment(
         assert machine.workers[0].closed
         assert await embed(engine, "bc") == [2]
         assert not machine.workers[1].closed
+
+
+def configured(**fields: object) -> EngineConfig:
+    return EngineConfig(kind="fake", **fields)  # type: ignore[arg-type]
+
+
+async def test_indexing_waits_for_another_model_and_then_goes_on_with_it(machine: Machine) -> None:
+    idle = asyncio.Event()
+    async with machine.engine(idle_s=0.02) as engine, asyncio.TaskGroup() as group:
+        engine._publish = lambda topic, event: idle.set() if event.engine.state == "off" else None
+        await embed(engine, "a")
+        engine.use(configured(idle_s=0.03), {})
+        bulk = group.create_task(embed(engine, "bc", priority=Priority.INDEXING))
+        assert await embed(engine, "d") == [1]  # a question does not wait
+        assert len(machine.workers) == 1
+        await asyncio.wait_for(idle.wait(), 30)
+        assert await asyncio.wait_for(bulk, 30) == [2]
+        assert machine.workers[0].closed
+        assert len(machine.workers) == 2
+        assert engine._roster._config == configured(idle_s=0.03)
+
+
+async def test_without_a_worker_another_model_is_taken_at_once(machine: Machine) -> None:
+    async with machine.engine() as engine:
+        engine.use(configured(idle_s=0.03), {})
+        assert engine._roster._config == configured(idle_s=0.03)
+        assert await embed(engine, "a", priority=Priority.INDEXING) == [1]
+
+
+async def test_a_worker_that_never_starts_does_not_hold_up_indexing_for_ever(machine: Machine) -> None:
+    machine.scripts = [stillborn] * 9
+    async with machine.engine() as engine, asyncio.TaskGroup() as group:
+        asked = group.create_task(refused(engine, "a"))
+        await asyncio.sleep(0)
+        engine.use(configured(), {})
+        assert (await asked).code == "unavailable"
+        assert (await refused(engine, "b", priority=Priority.INDEXING)).code == "unavailable"
+
+
+async def test_documents_are_embedded_with_the_model_in_use_alone(machine: Machine) -> None:
+    async with machine.engine() as engine:
+        other = msgspec.structs.replace(fake.INFO, fingerprint="another")
+        assert await embed(engine, "a", model=fake.INFO) == [1]
+        assert (await refused(engine, "a", model=other)).code == "conflict"
+
+
+async def test_what_was_computed_is_summed_up_over_all_workers(machine: Machine) -> None:
+    def busy(worker: Worker, message: frames.ToWorker) -> None:
+        if isinstance(message, frames.Ping):
+            worker.say(frames.Pong(0.0, 0.0, 1, 2, 30))
+        else:
+            good(worker, message)
+
+    machine.scripts = [busy]
+    async with machine.engine(idle_s=0.02) as engine, asyncio.timeout(30):
+        await embed(engine, "a")
+        while engine.computed.batches < 3:
+            await asyncio.sleep(0.005)
+        done = engine.computed
+        assert (done.pieces, done.tokens) == (2 * done.batches, 30 * done.batches)
 
 
 async def test_more_than_the_queue_holds_is_refused(machine: Machine) -> None:

@@ -101,9 +101,11 @@ class Engine:
         kind: Literal["query", "document"],
         priority: Priority = Priority.INDEXING,
         deadline_s: float | None = None,
+        model: ModelInfo | None = None,
     ) -> NDArray[np.float32]:
         assert kind == "document"
         assert priority is Priority.INDEXING
+        assert model == self.info
         self.asked.append(texts)
         waiting = self.before(texts)
         if waiting is not None:

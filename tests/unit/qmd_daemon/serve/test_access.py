@@ -47,7 +47,7 @@ READS = {
 WRITES = {"update", "embed_index", "job_cancel"}
 KEEPS = {"cleanup", "pull", "models_load", "models_unload"}
 FIELDS = {"query": "q", "ref": "#abc123", "texts": [], "documents": [], "target": "t", "job": "j", "path": "/p"}
-MORE = {"name": "n", "new_name": "m", "place": "/", "text": "t"}
+MORE = {"role": "reranker", "name": "n", "new_name": "m", "place": "/", "text": "t"}
 
 
 def requested(op: str) -> Any:

@@ -41,6 +41,7 @@ from ipc.protocol import (
     ModelsLoad,
     ModelStatus,
     ModelsUnload,
+    ModelsUse,
     Ping,
     PlaceReply,
     Ps,
@@ -95,6 +96,10 @@ class Parts:
     def check(self, names: list[str]) -> list[str]:
         self.asked.append(("check", *names))
         return names
+
+    # Chooser
+    async def use(self, request: ModelsUse) -> None:
+        self.asked.append(("use", request.role, request.name))
 
     # Collections
     async def add(self, *arguments: str) -> str:
@@ -190,6 +195,7 @@ class House:
             lifecycle=Lifecycle("1.2.3"),
             indexes=parts,
             engine=engine,
+            chooser=parts,
             jobs=jobs,
             collections=parts,
             searcher=parts,
@@ -222,6 +228,7 @@ async def house() -> House:
         Catalog(),
         ModelsLoad(),
         ModelsUnload(),
+        ModelsUse(role="reranker", name="m"),
         Status(),
         CollectionAdd(path="/n"),
         CollectionList(),
@@ -314,6 +321,11 @@ async def test_the_models_in_memory(house: House, request_: Request, asked: list
     assert isinstance(reply, PsReply)
     assert (len(reply.models), reply.pid, reply.used_bytes) == (3, 7, 100)
     assert [(one.get("load") or one["unload"], one.get("keep_alive")) for one in house.engine.asked] == asked
+
+
+async def test_another_model(house: House) -> None:
+    assert isinstance(await house.ask(ModelsUse(role="reranker", name="m")), PsReply)
+    assert house.parts.asked == [("use", "reranker", "m")]
 
 
 async def test_status(house: House) -> None:

@@ -17,7 +17,7 @@ def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 async def test_every_model_with_its_profiles(tmp_path: Path) -> None:
-    reply = await Stock(Config(), str(tmp_path / "data" / "models")).catalog()
+    reply = await Stock(Config, str(tmp_path / "data" / "models")).catalog()
     by_name = {model.name: model for model in reply.models}
     assert by_name["multilingual-e5-small"].profiles == ["cpu"]
     assert by_name["multilingual-e5-small"].state == "absent"
@@ -30,5 +30,5 @@ async def test_what_is_wrong_with_the_configuration_is_told(tmp_path: Path) -> N
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.toml").write_text("engine = 3")
     with pytest.raises(QmdError) as failure:
-        await Stock(Config(), str(tmp_path / "models")).catalog()
+        await Stock(Config, str(tmp_path / "models")).catalog()
     assert failure.value.code == "unavailable"
