@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Literal, NamedTuple, Self, TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ import zmq.asyncio
 from msgspec import Struct
 
 from ipc import codec, transport
+from ipc.curve import Keys
 from ipc.errors import DaemonUnreachable, QmdError
 from ipc.link import Link
 from ipc.protocol import (
@@ -23,6 +24,8 @@ from ipc.protocol import (
     ClientClass,
     Embed,
     EmbedReply,
+    EventReply,
+    Listen,
     Ping,
     Pong,
     Reply,
@@ -33,6 +36,8 @@ from ipc.protocol import (
 R = TypeVar("R", bound=Reply)
 # How long a daemon that has fallen silent in the middle of a stream may take to answer a ping.
 PING_S = 5.0
+# After the daemon has gone, or has said that it goes.
+_AGAIN_S = 0.5
 
 
 class Answer(NamedTuple):
@@ -49,8 +54,10 @@ Answers = asyncio.Queue[Answer | QmdError]
 class Client:
     """Enter and leave it in one task; its methods may be called from any task of the loop."""
 
-    def __init__(self, address: str, events_address: str = "") -> None:
+    def __init__(self, address: str, events_address: str = "", keys: Keys | None = None) -> None:
+        """`keys` for a daemon elsewhere, at `tcp://HOST:PORT`, whose events have no address of their own."""
         self._address = address
+        self._keys = keys
         self._events_address = events_address
         self._ids = itertools.count(1)
         self._waiting: dict[str, Answers] = {}
@@ -58,13 +65,19 @@ class Client:
     async def __aenter__(self) -> Self:
         self._context = zmq.asyncio.Context()
         self._closed = False
+        self._refused: QmdError | None = None
         self._up = asyncio.Event()
-        self._link = self._open()
+        try:
+            self._link = self._open()
+        except BaseException:
+            self._context.destroy()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._closed = True
-        self._drop()
+        if self._refused is None:
+            self._drop()
         self._context.destroy()
         self._fail_all(_closed())
         self._up.set()  # for those who wait for a daemon: there will be none
@@ -109,7 +122,14 @@ class Client:
                 yield codec.decode_reply(answer.head, answer.body, reply)
 
     async def events(self, *topics: Topic) -> AsyncGenerator[tuple[Topic, Struct], None]:
-        """Every event of these topics (all, if none is named) from now on, also of a daemon that starts later."""
+        """Every event of these topics (all, if none is named) from now on, also of a daemon that starts later.
+
+        Raises QmdError for a daemon elsewhere that does not let us listen (any more).
+        """
+        if not self._events_address:
+            async for found in self._replied_events(topics):
+                yield found
+            return
         socket = transport.connect(self._context, zmq.SUB, self._events_address)
         try:
             for topic in topics or EVENTS:
@@ -120,6 +140,19 @@ class Client:
                     yield topic, msgspec.json.decode(body, type=EVENTS[topic])
         finally:
             socket.close()
+
+    async def _replied_events(self, topics: Sequence[Topic]) -> AsyncGenerator[tuple[Topic, Struct], None]:
+        """From a daemon elsewhere they come as replies, over the one connection that there is."""
+        while True:
+            try:
+                async with aclosing(self.stream(Listen(topics=list(topics)), EventReply)) as replies:
+                    async for reply in replies:
+                        if reply.topic in EVENTS:
+                            yield reply.topic, msgspec.convert(reply.event, EVENTS[reply.topic])
+            except QmdError as error:
+                if error.code != "unavailable":
+                    raise
+                await asyncio.sleep(_AGAIN_S)
 
     async def ping(self, *, timeout_s: float = PING_S) -> Pong:
         """Raises DaemonUnreachable when no answer comes in time: the only proof of life there is."""
@@ -156,6 +189,8 @@ class Client:
             raise QmdError("conflict", f"A request with the id {request.id!r} is under way.", "Leave the id empty.")
         if self._closed:
             raise _closed()
+        if self._refused:
+            raise self._refused
         self._pump()  # a connection that was lost before now is not this request's
         answers = self._waiting[request.id] = asyncio.Queue()
         try:
@@ -177,6 +212,8 @@ class Client:
             raise DaemonUnreachable("There is no daemon at the other end.") from None
         if self._closed:
             raise _closed()
+        if self._refused:
+            raise self._refused
         self._link.send(body)
         self._pump()
 
@@ -187,7 +224,7 @@ class Client:
     # -- the connection: callbacks of the loop, that never wait ---------------------------------
 
     def _open(self) -> Link:
-        link = Link(zmq.Context.shadow(self._context.underlying), self._address)
+        link = Link(zmq.Context.shadow(self._context.underlying), self._address, self._keys)
         for fileno in link.filenos():
             asyncio.get_running_loop().add_reader(fileno, self._pump)
         return link
@@ -202,7 +239,12 @@ class Client:
         self._link.pump()
         while self._link.inbox:
             self._deliver(self._link.inbox.popleft())
-        if self._link.lost:
+        if self._link.refused:
+            self._refused = self._link.refused
+            self._drop()
+            self._fail_all(self._refused)
+            self._up.set()  # for those who wait for a daemon: it does not want them
+        elif self._link.lost:
             self._drop()
             self._up.clear()
             self._link = self._open()

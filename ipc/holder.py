@@ -23,6 +23,7 @@ class Holder(Struct, frozen=True, kw_only=True):
     rpc: str
     events: str
     http: str = ""
+    tcp: str = ""
 
 
 def open_lock(path: str) -> int:

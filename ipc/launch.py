@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from ipc import transport
+from ipc.curve import Keys
 from ipc.errors import DaemonUnreachable, ProtocolMismatch, QmdError
 from ipc.holder import EXIT_ALREADY_RUNNING, is_locked, open_lock, read_holder
 from ipc.paths import Paths, private_dir
@@ -29,12 +30,17 @@ _LOG_LINES = 10
 
 
 class Endpoint(NamedTuple):
-    """A daemon that has answered, and is ready."""
+    """A daemon that has answered, and is ready; or one elsewhere, which has `keys` and nothing else than `rpc`."""
 
     rpc: str
-    events: str
-    pid: int
-    http: str
+    events: str = ""
+    pid: int = 0
+    http: str = ""
+    keys: Keys | None = None
+
+    def connect(self) -> SyncClient:
+        """A client of it, to be entered."""
+        return SyncClient(self.rpc, self.keys)
 
 
 def find_daemon(paths: Paths, timeout_s: float = PING_S) -> Endpoint | None:

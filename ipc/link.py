@@ -12,21 +12,44 @@ from typing import Any
 
 import zmq
 
-from ipc import transport
-from ipc.errors import DaemonUnreachable
+from ipc import curve, transport
+from ipc.curve import Keys
+from ipc.errors import DaemonUnreachable, QmdError
+
+_OTHER = "Whoever listens there does not take this key file."
+_OTHER_HINT = "It is of another daemon, or that is none: `qmd keys create` where it runs makes one."
+# What libzmq reports of a handshake that came to nothing -> what that means.
+_REFUSALS: dict[int, tuple[str, str]] = {
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: (
+        "The daemon does not know this key, or not any more.",
+        "`qmd keys list` where it runs shows those that it knows.",
+    ),
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: (_OTHER, _OTHER_HINT),
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: (_OTHER, _OTHER_HINT),
+}
+_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 
 
 class Link:
     """Blocks nowhere but in `wait`. Once `lost`, close it and make another."""
 
-    def __init__(self, context: zmq.Context[Any], address: str) -> None:
+    def __init__(self, context: zmq.Context[Any], address: str, keys: Keys | None = None) -> None:
+        """`keys` for a daemon elsewhere. Raises QmdError("unauthorized") where there are none for it."""
+        if curve.is_tcp(address) and keys is None:
+            raise QmdError("unauthorized", f"A key is needed for {address}.", "Name its file with --key.")
         self._socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
         transport.prepare(self._socket)
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        if keys is not None:
+            curve.be_client(self._socket, keys)
+        self._monitor = self._socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | _FAILED
+        )
         self._socket.connect(address)
         self.inbox: deque[list[bytes]] = deque()
         self.up = False
         self.lost = False
+        self.refused: QmdError | None = None  # why it is of no use to try again
+        self._has_keys = keys is not None
 
     def filenos(self) -> tuple[int, int]:
         """Become readable when there may be something to `pump`; edge-triggered: pump also after a `send`."""
@@ -38,6 +61,8 @@ class Link:
             event = transport.event_of(self._monitor.recv_multipart())
             self.up = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
             self.lost = not self.up
+            if self._has_keys and event in _REFUSALS:
+                self.refused = QmdError("unauthorized", *_REFUSALS[event])
         # Behind the events, so that all that came before the loss is here.
         while self._socket.poll(0):
             self.inbox.append(self._socket.recv_multipart())

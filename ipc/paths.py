@@ -98,8 +98,18 @@ class Paths(NamedTuple):
 
     @property
     def grants_file(self) -> str:
-        """Who may ask from elsewhere: hashes of tokens."""
+        """Who may ask from elsewhere: hashes of tokens, and public keys."""
         return os.path.join(self.data, "access.json")
+
+    @property
+    def server_key_file(self) -> str:
+        """The daemon's own CURVE key, for ZeroMQ over TCP."""
+        return os.path.join(self.data, "server.key")
+
+    @property
+    def client_key_file(self) -> str:
+        """The key for a daemon elsewhere, where no other is named."""
+        return os.path.join(self.config, "client.key")
 
     @property
     def models(self) -> str:

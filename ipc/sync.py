@@ -11,6 +11,7 @@ import msgspec
 import zmq
 
 from ipc import codec, transport
+from ipc.curve import Keys
 from ipc.errors import DaemonUnreachable
 from ipc.link import Link
 from ipc.protocol import MAX_MESSAGE_BYTES, REPLIES, Cancel, Ping, Pong, Reply, Request
@@ -23,13 +24,19 @@ PING_S = 5.0
 class SyncClient:
     """One connection to a daemon. Not for use by several threads at once."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, keys: Keys | None = None) -> None:
+        """`keys` for a daemon elsewhere, at `tcp://HOST:PORT`."""
         self._address = address
+        self._keys = keys
         self._ids = itertools.count(1)
 
     def __enter__(self) -> Self:
         self._context: zmq.Context[Any] = zmq.Context()
-        self._link = Link(self._context, self._address)
+        try:
+            self._link = self._open()
+        except BaseException:
+            self._context.term()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,10 +112,15 @@ class SyncClient:
 
     def _connected(self) -> bool:
         self._link.pump()
+        if self._link.refused:
+            raise self._link.refused
         if self._link.lost:
             self._link.close()
-            self._link = Link(self._context, self._address)
+            self._link = self._open()
         return self._link.up
+
+    def _open(self) -> Link:
+        return Link(self._context, self._address, self._keys)
 
     def _next(self, ids: set[str], timeout_s: float) -> tuple[codec.Head, bytes] | None:
         """The next reply to one of the requests `ids`, or None when there is none in time."""

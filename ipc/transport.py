@@ -27,6 +27,11 @@ class Peer(NamedTuple):
     identity: bytes
     delimited: bool
 
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether libzmq has named it, rather than it itself."""
+        return self.identity[:1] == b"\0"
+
     def frames(self, *parts: bytes | memoryview) -> list[bytes | memoryview]:
         """A reply to this peer, as a ROUTER sends it."""
         return [self.identity, b"", *parts] if self.delimited else [self.identity, *parts]

@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--detached", action="store_true", help="log to the file only; do without a taken HTTP port")
     parser.add_argument("--engine", choices=("ct2", "fake"), help="what computes vectors")
     parser.add_argument("--http-port", type=int, metavar="N", help="0: any free one")
+    parser.add_argument("--listen", metavar="ADDRESS", help="ZeroMQ for others, with keys: tcp://0.0.0.0:18766")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
     return parser
 
@@ -91,6 +92,7 @@ def _flags(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     given = {
         "engine": {"kind": options.engine},
         "http": {"port": options.http_port},
+        "zmq": {"listen": options.listen},
         "log": {"level": options.log_level},
     }
     return {table: values for table, values in given.items() if None not in values.values()}

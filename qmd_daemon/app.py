@@ -38,7 +38,8 @@ from qmd_daemon.serve.http import Http, PortTaken
 from qmd_daemon.serve.lifecycle import Lifecycle
 from qmd_daemon.serve.mcp import Mcp
 from qmd_daemon.serve.pulling import Puller
-from qmd_daemon.serve.rpc import Rpc
+from qmd_daemon.serve.remote import Remote
+from qmd_daemon.serve.rpc import LocalGate, Rpc
 from qmd_daemon.serve.stock import Stock
 from qmd_daemon.serve.telemetry import Telemetry
 from qmd_daemon.serve.watchdog import Watchdog
@@ -73,6 +74,7 @@ class App:
         self._lock = lock
         self._foreground = foreground
         self._feed = Feed()
+        self._grants = Grants(paths.grants_file)
         self._notifier = Notifier()
         self._handed = systemd.listening()
         systemd.forget()
@@ -85,7 +87,9 @@ class App:
         # A client waits at most so long for a thread that cuts texts for an index; Python's own 5 ms add up.
         sys.setswitchinterval(0.0005)
         self._lifecycle = Lifecycle(__version__)
-        self._dispatcher = Dispatcher(self._lifecycle, max_of_one=self._config.http.client_requests)
+        self._dispatcher = Dispatcher(
+            self._lifecycle, max_of_one=self._config.http.client_requests, still=self._grants.check
+        )
         _listen_to_signals(self._lifecycle)
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._change_log_level)
         async with AsyncExitStack() as stack:
@@ -95,12 +99,19 @@ class App:
             )
             handlers = await self._start_index(stack, engine, publish)
             await self._start_http(stack, engine)
+            await self._start_remote(stack)
             await stack.enter_async_context(
                 Watchdog(self._notifier, self._indexes.answered, self._compacts, lambda: self._how_it_is(engine))
             )
             self._announce()
             self._dispatcher.open(handlers.handle)
-            log.info("daemon.ready", pid=os.getpid(), state=self._lifecycle.state, http=self._lifecycle.http)
+            log.info(
+                "daemon.ready",
+                pid=os.getpid(),
+                state=self._lifecycle.state,
+                http=self._lifecycle.http,
+                tcp=self._lifecycle.tcp,
+            )
             self._notifier.ready(self._how_it_is(engine))
 
             await self._lifecycle.stopped()
@@ -122,7 +133,7 @@ class App:
             self._feed.publish(topic, event)
 
         stack.enter_context(logs.published(publish))
-        await stack.enter_async_context(Rpc(context, self._paths.rpc, self._dispatcher))
+        await stack.enter_async_context(Rpc(context, LocalGate(self._paths.rpc), self._dispatcher))
         self._announce()
         return publish
 
@@ -152,6 +163,7 @@ class App:
             searcher=Searcher(indexes, engine),
             puller=puller,
             stock=Stock(self._reread, self._paths.models),
+            feed=self._feed,
             gpu=lambda: telemetry.last,
         )
 
@@ -183,7 +195,7 @@ class App:
                 self._dispatcher,
                 self._lifecycle,
                 engine.status,
-                grants=Grants(self._paths.grants_file),
+                grants=self._grants,
                 feed=self._feed,
                 model=engine.model,
                 standing=self._standing,
@@ -198,6 +210,21 @@ class App:
             self._lifecycle.note = f"no HTTP: {error.message}"
         else:
             self._lifecycle.http = http.address
+
+    async def _start_remote(self, stack: AsyncExitStack) -> None:
+        """ZeroMQ for others, where the configuration asks for it."""
+        if not (address := self._config.zmq.listen):
+            return
+        try:
+            remote = Remote(address, self._dispatcher, self._grants, self._paths)
+            await stack.enter_async_context(remote)
+        except QmdError as error:
+            if self._foreground or error.code != "conflict":
+                raise
+            log.warning("tcp.port_taken", address=address, hint=error.hint)
+            self._lifecycle.note = f"no TCP: {error.message}"
+        else:
+            self._lifecycle.tcp = remote.address
 
     def _how_it_is(self, engine: Engine) -> str:
         """One line for `systemctl status`."""
@@ -230,6 +257,7 @@ class App:
             rpc=self._paths.rpc,
             events=self._paths.events,
             http=self._lifecycle.http,
+            tcp=self._lifecycle.tcp,
         )
         self._lock.announce(holder)
 

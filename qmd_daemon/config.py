@@ -84,6 +84,12 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     body_s: Positive = 60.0  # for its body to arrive, and for a client to read what it has been sent
 
 
+class ZmqConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """ZeroMQ for others, besides the Unix sockets: only with keys, made by `qmd keys create`."""
+
+    listen: Annotated[str, Meta(pattern=r"^(tcp://\S+:\d{1,5})?$")] = ""  # such as tcp://0.0.0.0:18766; empty: nowhere
+
+
 class IngestConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_file_bytes: Annotated[int, Meta(ge=1)] = 10 * 1024 * 1024
 
@@ -102,6 +108,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     models: dict[str, ModelConfig] = {}
     hub: HubConfig = HubConfig()
     http: HttpConfig = HttpConfig()
+    zmq: ZmqConfig = ZmqConfig()
     ingest: IngestConfig = IngestConfig()
     log: LogConfig = LogConfig()
 
@@ -167,7 +174,7 @@ def _read(path: str) -> dict[str, Any]:
 
 def _nearest(message: str) -> str:
     unknown = message.split("`")[1] if "unknown field" in message else ""
-    tables = (EngineConfig, ModelConfig, HubConfig, HttpConfig, IngestConfig, LogConfig, Config)
+    tables = (EngineConfig, ModelConfig, HubConfig, HttpConfig, ZmqConfig, IngestConfig, LogConfig, Config)
     known = [name for table in tables for name in table.__struct_fields__]
     near = difflib.get_close_matches(unknown, known, n=1)
     return f"Did you mean {near[0]!r}?" if near else ""

@@ -106,6 +106,11 @@ class Grants:
         """Whose key it is; None when it is unknown, revoked or expired."""
         return next((one for one in self.valid("key") if one.check == public), None)
 
+    def check(self, grant: Grant) -> None:
+        """Raises QmdError("unauthorized") when it has been revoked, or has expired, since it was looked up."""
+        if all(one.id != grant.id for one in self.valid(grant.kind)):
+            raise QmdError("unauthorized", f"The {grant.kind} {grant.name!r} is not valid any more.")
+
 
 def create(paths: Paths, name: str, **limits: Any) -> tuple[Grant, str]:
     """A new token: what it allows, and the token itself, which nobody can be told again. Raises as `add` does."""
@@ -167,7 +172,7 @@ def per_second(text: str) -> float:
     if not found:
         return 0.0
     if not (number := float(found[1])):
-        raise QmdError("invalid", "A rate of nothing lets nobody in.", "`qmd token revoke` does that.")
+        raise QmdError("invalid", "A rate of nothing lets nobody in.", "`revoke` does that.")
     return number / _UNITS_S[found[2]]
 
 

@@ -210,15 +210,22 @@ def create_token(paths: Paths, name: str, **limits: Any) -> str:
     return grants.create(paths, name, **limits)[1]
 
 
+def create_key(paths: Paths, name: str, file: str, **limits: Any) -> None:
+    """A new key for ZeroMQ over TCP, written to `file`. Raises QmdError: as `create_token`, and for the file."""
+    from qmd_daemon import keys
+
+    keys.create(paths, name, file, **limits)
+
+
 def revoke_grant(paths: Paths, name: str, kind: Literal["token", "key"]) -> bool:
-    """Refuse a token from now on, by name or id; False when there is none."""
+    """Refuse a token or key from now on, by name or id; False when there is none."""
     from qmd_daemon import grants
 
     return grants.revoke(paths, name, kind)
 
 
 def granted(paths: Paths, kind: Literal["token", "key"]) -> list[dict[str, Any]]:
-    """The tokens and what they allow; what they are compared with is left out."""
+    """The tokens or keys and what they allow; what they are compared with is left out."""
     from dataclasses import asdict
 
     from qmd_daemon import grants

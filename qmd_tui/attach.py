@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -18,39 +18,46 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def attach(paths: Paths, socket: str, on_wait: Callable[[str], None]) -> AsyncIterator[Client]:
-    """Connect to the daemon at `socket`; "" finds the one of this machine, or launches it.
+async def attach(paths: Paths, place: str, key: str, on_wait: Callable[[str], None]) -> AsyncIterator[Client]:
+    """Connect to the daemon at `place` (see `elsewhere`); "" finds the one of this machine, or launches it.
 
     `on_wait` is called in the loop. Raises QmdError.
     """
-    if socket:
-        on_wait(socket)
-        rpc, events = elsewhere(socket)
+    if place:
+        on_wait(place)
+        endpoint = elsewhere(paths, place, key)
     else:
         endpoint = await ensure(paths, on_wait)
-        rpc, events = endpoint.rpc, endpoint.events
     # Imported by the thread already, so that the first frame does not wait for it.
     from ipc.client import Client
 
-    async with Client(rpc, events) as client:
-        if socket:
+    async with Client(endpoint.rpc, endpoint.events, endpoint.keys) as client:
+        if place:
             await client.ping()
         yield client
 
 
-def elsewhere(socket: str) -> tuple[str, str]:
-    """The addresses of the two sockets of a daemon that is reached through `socket`: rpc.sock, or its directory.
+def elsewhere(paths: Paths, place: str, key: str = "", env: Mapping[str, str] = os.environ) -> Endpoint:
+    """A daemon at `tcp://HOST:PORT`, or behind a socket that was forwarded here: rpc.sock, or its directory.
 
-    The events are looked for beside it; a daemon whose events are not forwarded is only asked, which is enough.
-    Raises QmdError("invalid").
+    Over TCP, its key is in the file `key`, else in that of QMD_KEY, else in client.key beside the configuration.
+    The events of a socket are looked for beside it; a daemon whose events are not forwarded is only asked, which is
+    enough. Raises QmdError: invalid, or not_found (the key).
     """
-    path = os.path.abspath(os.path.expanduser(socket))
+    from ipc import curve
+    from ipc.launch import Endpoint
+
+    if place.startswith("tcp:"):
+        if not curve.is_tcp(place):
+            raise QmdError("invalid", f"{place!r} is no address.", "Such as tcp://desk.example.org:18766.")
+        return Endpoint(place, keys=curve.read(os.path.expanduser(key or env.get("QMD_KEY") or paths.client_key_file)))
+    path = os.path.abspath(os.path.expanduser(place))
     if os.path.isdir(path):
         path = os.path.join(path, "rpc.sock")
     events = os.path.join(os.path.dirname(path), "events.sock")
     if max(len(os.fsencode(path)), len(os.fsencode(events))) > SOCKET_PATH_MAX_BYTES:
         raise QmdError("invalid", f"{path} is too long for a socket.", "Forward it to a shorter path.")
-    return f"ipc://{path}", f"ipc://{events}"
+    return Endpoint(f"ipc://{path}", f"ipc://{events}")
 
 
 async def ensure(paths: Paths, on_wait: Callable[[str], None]) -> Endpoint:

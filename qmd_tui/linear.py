@@ -28,15 +28,15 @@ _RESULTS = 10
 _LINES = 20
 
 
-def run(paths: Paths, *, index: str = DEFAULT_INDEX, socket: str = "") -> int:
+def run(paths: Paths, *, index: str = DEFAULT_INDEX, place: str = "", key: str = "") -> int:
     """Ask and answer until the person has had enough. Returns the exit code. Raises QmdError."""
     from qmd_tui.cli import daemon
 
     config = configuration.load(os.path.join(paths.config, "tui.toml"))
     settings = Settings.from_environment(index=index, config=config)
     language.use(settings.language)
-    address = attach.elsewhere(socket)[0] if socket else daemon.ensure(paths).rpc
-    with SyncClient(address) as client:
+    endpoint = attach.elsewhere(paths, place, key) if place else daemon.ensure(paths)
+    with endpoint.connect() as client:
         Linear(client, settings, _read, streams.result).run()
     return 0
 

@@ -184,6 +184,12 @@ class Session:
                 self._fetch_again()
 
     async def _listen(self, client: Client) -> None:
+        try:
+            await self._hear(client)
+        except QmdError:  # a daemon elsewhere does not let us listen any more; a ping tells whether it answers at all
+            self._trouble.set()
+
+    async def _hear(self, client: Client) -> None:
         async with aclosing(client.events("gpu", "job", "index", "models", "log")) as events:
             async for _, event in events:
                 self._heard = True

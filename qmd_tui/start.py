@@ -14,19 +14,19 @@ from qmd_tui.output import streams
 from qmd_tui.settings import Settings
 
 
-def run(paths: Paths, *, index: str = DEFAULT_INDEX, pick: bool = False, socket: str = "") -> int:
+def run(paths: Paths, *, index: str = DEFAULT_INDEX, pick: bool = False, place: str = "", key: str = "") -> int:
     """Show the terminal UI until the person leaves it. Returns the exit code. Raises QmdError.
 
     `pick`: it is left with what is picked, which goes to stdout, also where that is no terminal.
-    `socket`: the rpc socket of a daemon to use, instead of the one of this machine.
+    `place`: where the daemon is, if it is not the one of this machine; `key`: the file of the key for it.
     """
     config = configuration.load(os.path.join(paths.config, "tui.toml"))
     settings = Settings.from_environment(index=index, state=paths.state, config=config, pick=pick)
-    app = QmdApp(partial(attach, paths, socket), settings)
+    app = QmdApp(partial(attach, paths, place, key), settings)
     with _terminal_as_stdout():
         picked = app.run()
-    for place in picked or []:
-        streams.result(place)
+    for one in picked or []:
+        streams.result(one)
     if app.return_code:
         return app.return_code
     return 1 if pick and not picked else 0

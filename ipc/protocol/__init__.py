@@ -18,7 +18,6 @@ from ipc.protocol.events import (
     LogEvent,
     ModelsEvent,
     Publish,
-    Topic,
 )
 from ipc.protocol.parts import (
     CollectionInfo,
@@ -44,6 +43,7 @@ from ipc.protocol.replies import (
     Done,
     EmbedReply,
     ErrorReply,
+    EventReply,
     ExpandReply,
     JobReply,
     JobsReply,
@@ -77,6 +77,7 @@ from ipc.protocol.requests import (
     JobCancel,
     JobGet,
     JobList,
+    Listen,
     ModelsLoad,
     ModelsUnload,
     ModelsUse,
@@ -106,6 +107,7 @@ from ipc.protocol.terms import (
     LineKind,
     QueryText,
     Role,
+    Topic,
     TopK,
 )
 
@@ -144,6 +146,7 @@ __all__ = [
     "EngineStatus",
     "ErrorBody",
     "ErrorReply",
+    "EventReply",
     "Expand",
     "ExpandReply",
     "Explain",
@@ -166,6 +169,7 @@ __all__ = [
     "Judgement",
     "KeepAlive",
     "LineKind",
+    "Listen",
     "LogEvent",
     "ModelStatus",
     "ModelsEvent",

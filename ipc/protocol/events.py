@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from msgspec import Struct, field
 
 from ipc.protocol.parts import EngineStatus, Job
+from ipc.protocol.terms import Topic
 
-Topic = Literal["gpu", "job", "index", "models", "log"]
 TOPICS: tuple[Topic, ...] = ("gpu", "job", "index", "models", "log")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -26,6 +26,7 @@ from ipc.protocol.requests import (
     JobCancel,
     JobGet,
     JobList,
+    Listen,
     ModelsLoad,
     ModelsUnload,
     ModelsUse,
@@ -179,6 +180,7 @@ class StatusReply(Reply, frozen=True, kw_only=True):
     jobs: list[Job] = []
     http: str = ""
     gpu: GpuSample | None = None
+    tcp: str = ""
 
 
 class CollectionsReply(Reply, frozen=True, kw_only=True):
@@ -197,6 +199,13 @@ class JobReply(Reply, frozen=True, kw_only=True):
 
 class JobsReply(Reply, frozen=True, kw_only=True):
     jobs: list[Job]
+
+
+class EventReply(Reply, frozen=True, kw_only=True):
+    """One event, of the type that EVENTS has for its topic. There may be topics that a client does not know."""
+
+    topic: str
+    event: Any
 
 
 # What each request is answered with.
@@ -232,4 +241,5 @@ REPLIES: dict[type[Request], type[Reply]] = {
     JobGet: JobReply,
     JobList: JobsReply,
     JobCancel: JobReply,
+    Listen: EventReply,
 }

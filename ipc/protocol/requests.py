@@ -16,6 +16,7 @@ from ipc.protocol.terms import (
     LineKind,
     QueryText,
     Role,
+    Topic,
     TopK,
 )
 
@@ -243,6 +244,12 @@ class JobList(Request, frozen=True, kw_only=True, tag="jobs"):
     pass
 
 
+class Listen(Request, frozen=True, kw_only=True, tag="events"):
+    """The events of these topics (all, if none is named), each in a reply, until the sender cancels it."""
+
+    topics: list[Topic] = []
+
+
 class JobCancel(Request, frozen=True, kw_only=True, tag="job_cancel"):
     job: str
 
@@ -279,4 +286,5 @@ AnyRequest = (
     | JobGet
     | JobList
     | JobCancel
+    | Listen
 )

@@ -14,6 +14,8 @@ MAX_TOP_K = 1000
 ClientClass = Literal["interactive", "agent", "bulk"]
 # What a model is there for. Each role has one model, or none.
 Role = Literal["embedding", "reranker", "expansion"]
+# What is told to whoever listens.
+Topic = Literal["gpu", "job", "index", "models", "log"]
 # The typed lines of the query language: words, a sentence for the vectors, an answer as it may be written.
 LineKind = Literal["lex", "vec", "hyde"]
 MAX_LINES = 8

@@ -21,6 +21,7 @@ from ipc.protocol import (
     DocumentReply,
     Embed,
     EmbedIndex,
+    EventReply,
     Expand,
     Get,
     GpuSample,
@@ -32,6 +33,7 @@ from ipc.protocol import (
     JobList,
     JobReply,
     JobsReply,
+    Listen,
     ModelsEvent,
     ModelsLoad,
     ModelsUnload,
@@ -55,7 +57,7 @@ from qmd_daemon.store import documents
 
 _READS = (
     *(Ping, Cancel, Search, VSearch, Query, Similar, Get, Status, CollectionList),
-    *(Embed, Rerank, Expand, Ps, Catalog, JobGet, JobList),
+    *(Embed, Rerank, Expand, Ps, Catalog, JobGet, JobList, Listen),
 )
 # Of the whole index, or of its collections.
 _WRITES = (Update, EmbedIndex, JobCancel)
@@ -68,7 +70,8 @@ async def answer(handle: Handle, request: AnyRequest, emit: Emit, grant: Grant) 
     asked = narrow(request, grant)
 
     async def told(reply: Reply) -> None:
-        await emit(shown(reply, grant))
+        if not isinstance(reply, EventReply) or hears(reply.event, grant):
+            await emit(shown(reply, grant))
 
     try:
         match asked:

@@ -37,6 +37,7 @@ from ipc.protocol import (
     VSearch,
 )
 from qmd_daemon.engine.model import ModelInfo
+from qmd_daemon.grants import Grant
 from qmd_daemon.serve import access, answers, conventions, tokens
 from qmd_daemon.serve.dispatch import Answer, Dispatcher
 from qmd_daemon.serve.feed import Feed
@@ -160,9 +161,19 @@ class Api:
         async for event in self._feed.listen(_BEAT_S):
             if event is None:
                 await stream.beat()
+            elif grant is not None and not self._may_listen(grant):
+                break
             elif (not wanted or event.topic in wanted) and (grant is None or access.hears(event.event, grant)):
                 await stream.send(event.event, event.topic)
         return await stream.end()
+
+    def _may_listen(self, grant: Grant) -> bool:
+        """Whether a token is still valid: who listens has been let in long ago."""
+        try:
+            self._dispatcher.still(grant)
+        except QmdError:
+            return False
+        return True
 
     # -- other programs' conventions -------------------------------------------------------------
 

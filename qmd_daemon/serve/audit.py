@@ -1,4 +1,4 @@
-"""The audit log: who with a token asked what, and whether it was allowed. Without what was searched for."""
+"""The audit log: who with a token or a key asked what, and whether it was allowed. Without what was searched for."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ def note(request: AnyRequest, grant: Grant, code: str) -> None:
     """One line for a request, after its end. `query` is in it only where the configuration asks for that."""
     _log.info(
         "access.request",
-        token=grant.name,
-        token_id=grant.id,
+        **{grant.kind: grant.name, f"{grant.kind}_id": grant.id},
         op=type(request).__struct_config__.tag,
         index=grant.index,
         collections=list(getattr(request, "collections", [])),

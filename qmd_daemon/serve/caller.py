@@ -1,4 +1,4 @@
-"""Who asks: the person whose machine this is, or somebody with a token of theirs."""
+"""Who asks: the person whose machine this is, or somebody with a token or a key of theirs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from qmd_daemon.grants import Grant
 
 
 class Caller(NamedTuple):
-    """`key` tells one client from another, for limits: a peer's identity, an address, a token's id.
+    """`key` tells one client from another, for limits: a peer's identity, an address, a grant's id.
 
     Without a `grant` it is somebody on this machine, who may do everything.
     """

@@ -6,12 +6,14 @@ import asyncio
 import secrets
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import structlog
 
 from ipc import codec
 from ipc.errors import QmdError
-from ipc.protocol import AnyRequest, Done, JobGet, Ping, Reply, Shutdown
+from ipc.protocol import AnyRequest, Done, JobGet, Listen, Ping, Reply, Shutdown
+from qmd_daemon.grants import Grant
 from qmd_daemon.metrics import Metrics
 from qmd_daemon.serve import access, audit
 from qmd_daemon.serve.answer import Answer, Emit, Handle
@@ -42,8 +44,12 @@ class Dispatcher:
         max_in_flight: int = MAX_IN_FLIGHT,
         max_of_one: int = MAX_OF_ONE,
         metrics: Metrics | None = None,
+        still: Callable[[Grant], None] = lambda _: None,
     ) -> None:
-        """`max_of_one`: requests of one client under way, so that none keeps the others out."""
+        """`max_of_one`: requests of one client under way, so that none keeps the others out.
+
+        `still` raises QmdError for a grant that was revoked, or has expired, while its request is under way.
+        """
         self._lifecycle = lifecycle
         self._max_in_flight = max_in_flight
         self._max_of_one = max_of_one
@@ -51,6 +57,7 @@ class Dispatcher:
         self._classes: Counter[str] = Counter()
         self._answered: Counter[str] = Counter()
         self._rates = Rates()
+        self.still = still
         self.metrics = metrics or Metrics()
         self._handle: Handle | None = None
         self._running: set[asyncio.Timeout] = set()
@@ -142,7 +149,8 @@ class Dispatcher:
                 self._classes[request.client] += 1
                 self._idle.clear()
                 if caller.grant is not None:
-                    return await access.answer(self._handle, request, emit, caller.grant)
+                    told = self._while_valid(emit, caller.grant)
+                    return await access.answer(self._handle, request, told, caller.grant)
                 return await self._handle(request, emit)
         except TimeoutError:
             if not timeout.expired():
@@ -160,6 +168,13 @@ class Dispatcher:
             if not self._running:
                 self._idle.set()
 
+    def _while_valid(self, emit: Emit, grant: Grant) -> Emit:
+        async def told(reply: Reply) -> None:
+            self.still(grant)
+            await emit(reply)
+
+        return told
+
 
 def internal(token: str) -> QmdError:
     return QmdError("internal", "Something went wrong in the daemon.", f"Its log has more: look for {token}.")
@@ -171,5 +186,5 @@ def _is_plain(name: str) -> bool:
 
 
 def _is_watch(request: AnyRequest) -> bool:
-    """Whoever watches a job waits as long as it takes."""
-    return isinstance(request, JobGet) and request.stream
+    """Whoever watches a job, or listens, waits as long as it takes."""
+    return isinstance(request, Listen) or (isinstance(request, JobGet) and request.stream)

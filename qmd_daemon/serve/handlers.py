@@ -28,6 +28,7 @@ from ipc.protocol import (
     Done,
     Embed,
     EmbedIndex,
+    EventReply,
     Expand,
     Get,
     GpuSample,
@@ -37,6 +38,7 @@ from ipc.protocol import (
     JobList,
     JobReply,
     JobsReply,
+    Listen,
     ModelsLoad,
     ModelsUnload,
     ModelsUse,
@@ -59,6 +61,7 @@ from qmd_daemon.ingest.jobs import Jobs
 from qmd_daemon.search.pipeline import Searcher
 from qmd_daemon.serve.choosing import Chooser
 from qmd_daemon.serve.dispatch import Answer, Emit
+from qmd_daemon.serve.feed import Feed
 from qmd_daemon.serve.lifecycle import Lifecycle
 from qmd_daemon.serve.models import PRIORITIES, Models
 from qmd_daemon.serve.pausing import paused
@@ -66,6 +69,9 @@ from qmd_daemon.serve.pulling import Puller
 from qmd_daemon.serve.stock import Stock
 from qmd_daemon.store import documents, reading
 from qmd_daemon.store.index import Indexes
+
+# Who listens to a topic on which nothing happens waits in rounds of so long.
+_SILENCE_S = 60.0
 
 
 class Handlers:
@@ -83,6 +89,7 @@ class Handlers:
         searcher: Searcher,
         puller: Puller,
         stock: Stock,
+        feed: Feed,
         gpu: Callable[[], GpuSample | None],
     ) -> None:
         self._lifecycle = lifecycle
@@ -94,6 +101,7 @@ class Handlers:
         self._searcher = searcher
         self._puller = puller
         self._stock = stock
+        self._feed = feed
         self._gpu = gpu
 
     async def handle(self, request: AnyRequest, emit: Emit) -> Answer:  # noqa: PLR0911 - one for each kind of request
@@ -116,8 +124,17 @@ class Handlers:
                 return Answer(await self._collection(request))
             case ContextAdd() | ContextRemove():
                 return Answer(await self._context(request))
+            case Listen():
+                return await self._listen(request, emit)
             case _:
                 return Answer(await self._job(request, emit))
+
+    async def _listen(self, request: Listen, emit: Emit) -> Answer:
+        """Every event as a reply. Ends with the daemon only, or with whoever listens."""
+        async for happened in self._feed.listen(_SILENCE_S):
+            if happened and (not request.topics or happened.topic in request.topics):
+                await emit(EventReply(topic=happened.topic, event=happened.event, done=False))
+        raise QmdError("unavailable", "The daemon is stopping.", "Try again in a moment.")
 
     async def _get(self, request: Get) -> DocumentReply:
         index = await self._indexes.get(documents.index_of(request.ref) or request.index)
@@ -139,6 +156,7 @@ class Handlers:
             engine=self._engine.status(),
             jobs=self._jobs.list(),
             http=self._lifecycle.http,
+            tcp=self._lifecycle.tcp,
             gpu=self._gpu(),
         )
 

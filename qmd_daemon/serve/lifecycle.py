@@ -13,12 +13,13 @@ Phase = Literal["starting", "ready", "stopping"]
 
 
 class Lifecycle:
-    """`http` is the address that HTTP is served on, or "" with the reason in `note`."""
+    """`http` is the address that HTTP is served on, `tcp` that of ZeroMQ; or "" with the reason in `note`."""
 
     def __init__(self, version: str) -> None:
         self.version = version
         self.phase: Phase = "starting"
         self.http = ""
+        self.tcp = ""
         self.note = ""
         self._started = time.monotonic()
         self._stop = asyncio.Event()

@@ -30,5 +30,7 @@ class Rates:
         if left < 1.0:
             self._buckets[grant.id] = (left, now)
             wait_s = (1.0 - left) / grant.rate
-            raise QmdError("rate_limited", "More requests than this token may make.", f"Again in {wait_s:.1f} s.")
+            raise QmdError(
+                "rate_limited", f"More requests than this {grant.kind} may make.", f"Again in {wait_s:.1f} s."
+            )
         self._buckets[grant.id] = (left - 1.0, now)

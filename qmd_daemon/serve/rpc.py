@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import secrets
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import msgspec
 import structlog
@@ -23,12 +23,42 @@ from qmd_daemon.serve.dispatch import Answer, Dispatcher, internal
 log = structlog.get_logger()
 
 
+class Gate(Protocol):
+    """Where an Rpc listens, and who a request is of."""
+
+    def open(self, socket: Any) -> None:
+        """Have the socket listen. Raises QmdError when that cannot be done."""
+
+    def close(self) -> None:
+        """Before the socket is closed."""
+
+    def admit(self, peer: Peer, frame: zmq.Frame) -> Caller:
+        """Who has sent this. Raises QmdError: unauthorized or forbidden."""
+
+
+class LocalGate:
+    """A Unix socket: who can reach it is the owner of all that is behind it."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def open(self, socket: Any) -> None:
+        transport.unlink_stale(self._address)
+        self._listener = transport.Listener(socket, self._address)
+
+    def close(self) -> None:
+        self._listener.remove()
+
+    def admit(self, peer: Peer, _: zmq.Frame) -> Caller:
+        return Caller(peer.identity.hex())
+
+
 class Rpc:
     """Enter it to listen; leave it to stop. Requests run side by side, and are answered as they finish."""
 
-    def __init__(self, context: zmq.asyncio.Context, address: str, dispatcher: Dispatcher) -> None:
+    def __init__(self, context: zmq.asyncio.Context, gate: Gate, dispatcher: Dispatcher) -> None:
         self._context = context
-        self._address = address
+        self._gate = gate
         self._dispatcher = dispatcher
         # By sender and id, so that nobody can cancel the requests of another; those without an id get a number.
         self._running: dict[tuple[bytes, str], asyncio.Task[None]] = {}
@@ -38,8 +68,11 @@ class Rpc:
         self._socket: Any = self._context.socket(zmq.ROUTER)
         # Tell us when a peer has gone, rather than drop what it was to get.
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        transport.unlink_stale(self._address)
-        self._listener = transport.Listener(self._socket, self._address)
+        try:
+            self._gate.open(self._socket)
+        except BaseException:
+            self._socket.close(0)
+            raise
         self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
         self._receiver = self._tasks.create_task(self._receive())
@@ -48,7 +81,7 @@ class Rpc:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listener.remove()
+        self._gate.close()
         self._receiver.cancel()
         for task in list(self._running.values()):
             task.cancel()
@@ -60,9 +93,11 @@ class Rpc:
 
     async def _receive(self) -> None:
         while True:
-            peer, parts = transport.read_frames(await self._socket.recv_multipart())
+            frames = await self._socket.recv_multipart(copy=False)
+            peer, parts = transport.read_frames([frame.bytes for frame in frames])
             try:
-                self._accept(peer, codec.decode_request(transport.check_frames(parts)))
+                caller = self._gate.admit(peer, frames[-1])
+                self._accept(peer, caller, codec.decode_request(transport.check_frames(parts)))
             except QmdError as error:
                 readable = len(parts) == 1 and len(parts[0]) <= MAX_MESSAGE_BYTES
                 self._send(peer, codec.request_id(parts[0]) if readable else "", codec.error_reply(error))
@@ -73,17 +108,17 @@ class Rpc:
             # While messages lie ready, receiving alone would never give way to anything else.
             await asyncio.sleep(0)
 
-    def _accept(self, peer: Peer, request: AnyRequest) -> None:
+    def _accept(self, peer: Peer, caller: Caller, request: AnyRequest) -> None:
         key = (peer.identity, request.id or f"#{next(self._numbers)}")
         if isinstance(request, Cancel):
             self._cancel(peer, request)
             self._send(peer, request.id, Done())
-        elif reply := self._dispatcher.answer_now(request):
+        elif reply := self._dispatcher.answer_now(request, caller):
             self._send(peer, request.id, reply)
         elif key in self._running:
             raise QmdError("conflict", f"Your request {request.id!r} is still under way.", "Give each its own id.")
         else:
-            task = self._running[key] = self._tasks.create_task(self._serve(peer, request))
+            task = self._running[key] = self._tasks.create_task(self._serve(peer, caller, request))
             task.add_done_callback(lambda _: self._running.pop(key))
 
     def _cancel(self, peer: Peer, request: Cancel) -> None:
@@ -92,13 +127,13 @@ class Rpc:
             raise QmdError("not_found", f"You have no request {request.target!r} under way.")
         task.cancel()
 
-    async def _serve(self, peer: Peer, request: AnyRequest) -> None:
+    async def _serve(self, peer: Peer, caller: Caller, request: AnyRequest) -> None:
         async def emit(reply: Reply) -> None:
             if not self._send(peer, request.id, reply):
                 raise QmdError("cancelled", "The client has gone, or does not read.")
 
         try:
-            answer = await self._dispatcher.run(request, emit, Caller(peer.identity.hex()))
+            answer = await self._dispatcher.run(request, emit, caller)
         except asyncio.CancelledError:
             answer = Answer(codec.error_reply(QmdError("cancelled", "The request was cancelled.")))
         self._send(peer, request.id, *answer)

@@ -14,7 +14,7 @@ from qmd_tui.output import streams
 
 INTERRUPTED = 130  # 128 + SIGINT
 # Flags of the full-screen UI, which is no command (qmd_tui.cli.screen).
-SCREEN_FLAGS = frozenset({"--pick", "--connect", "--linear"})
+SCREEN_FLAGS = frozenset({"--pick", "--connect", "--key", "--linear"})
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "service": ("service", "keep the daemon running with systemd: install, uninstall, status, logs"),
     "doctor": ("doctor", "what is wrong with this installation, and what to do about it"),
     "token": ("token", "who may ask over HTTP from elsewhere"),
+    "keys": ("keys", "who may ask over ZeroMQ from elsewhere"),
     "ps": ("ps", "which models are in memory, and until when"),
     "completion": ("completion", "what the shell needs to complete commands and flags"),
     "check": ("check", "whether the models are there"),
@@ -162,10 +163,11 @@ def _without_command(index: str | None, flags: Sequence[str]) -> int:
     if wanted.linear:
         from qmd_tui import linear
 
-        return linear.run(Paths.from_environment(), index=chosen, socket=wanted.connect)
+        return linear.run(Paths.from_environment(), index=chosen, place=wanted.connect, key=wanted.key)
     from qmd_tui import start
 
-    return start.run(Paths.from_environment(), index=chosen, pick=wanted.pick, socket=wanted.connect)
+    paths = Paths.from_environment()
+    return start.run(paths, index=chosen, pick=wanted.pick, place=wanted.connect, key=wanted.key)
 
 
 def _version() -> int:
@@ -184,7 +186,7 @@ def _help() -> str:
         "Usage: qmd                      the full-screen UI",
         "       qmd --pick               the same; what is picked is printed: vim $(qmd --pick)",
         "       qmd --linear             the same search as plain lines, for screen readers",
-        "       qmd --connect SOCKET     with a daemon elsewhere, whose socket was forwarded here",
+        "       qmd --connect PLACE      with a daemon elsewhere: tcp://HOST:PORT, or a forwarded socket",
         "       qmd [--index NAME] COMMAND …",
         "",
         *lines,

@@ -15,6 +15,7 @@ from ipc.protocol import (
     DocumentReply,
     Done,
     EngineStatus,
+    EventReply,
     Get,
     GpuSample,
     IndexEvent,
@@ -25,6 +26,7 @@ from ipc.protocol import (
     JobGet,
     JobReply,
     JobsReply,
+    Listen,
     LogEvent,
     Reply,
     Search,
@@ -42,7 +44,7 @@ NOTES = Grant(id="2", name="notes", kind="token", check="", collections=("notes"
 READER = Grant(id="3", name="reader", kind="token", check="", collections=("notes",), read_only=True)
 READS = {
     *("ping", "cancel", "search", "vsearch", "query", "similar", "get", "status", "collection_list"),
-    *("embed", "rerank", "expand", "ps", "catalog", "job", "jobs"),
+    *("embed", "rerank", "expand", "ps", "catalog", "job", "jobs", "events"),
 }
 WRITES = {"update", "embed_index", "job_cancel"}
 KEEPS = {"cleanup", "pull", "models_load", "models_unload"}
@@ -213,3 +215,18 @@ def test_events() -> None:
     ]
     assert [access.hears(event, NOTES) for event in (*heard, *unheard)] == [True] * 3 + [False] * 4
     assert not access.hears(unheard[-1], WHOLE)
+
+
+async def test_only_what_may_be_heard_is_told() -> None:
+    heard: list[Reply] = []
+
+    async def handle(_: AnyRequest, emit: Emit) -> Answer:
+        for event in (JobEvent(job=job("a", "diary")), JobEvent(job=job("b", "notes"))):
+            await emit(EventReply(topic="job", event=event, done=False))
+        return Answer(Done())
+
+    async def emit(reply: Reply) -> None:
+        heard.append(reply)
+
+    await access.answer(handle, Listen(), emit, NOTES)
+    assert [reply.event.job.id for reply in heard if isinstance(reply, EventReply)] == ["b"]

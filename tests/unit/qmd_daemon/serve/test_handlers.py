@@ -61,6 +61,7 @@ from ipc.protocol import (
     VSearch,
 )
 from qmd_daemon.engine.model import Line, ModelInfo, Priority, Role, Score
+from qmd_daemon.serve.feed import Feed
 from qmd_daemon.serve.handlers import Handlers
 from qmd_daemon.serve.lifecycle import Lifecycle
 
@@ -201,6 +202,7 @@ class House:
             searcher=parts,
             puller=parts,
             stock=parts,
+            feed=Feed(),
             gpu=lambda: GpuSample(at=1.0),
         )
         self.emitted: list[Reply] = []

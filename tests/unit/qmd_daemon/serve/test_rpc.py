@@ -16,7 +16,7 @@ from ipc.paths import Paths, private_dir
 from ipc.protocol import MAX_MESSAGE_BYTES, AnyRequest, Done
 from qmd_daemon.serve.dispatch import Answer, Dispatcher, Emit
 from qmd_daemon.serve.lifecycle import Lifecycle
-from qmd_daemon.serve.rpc import Rpc
+from qmd_daemon.serve.rpc import LocalGate, Rpc
 
 Json = dict[str, Any]
 
@@ -57,7 +57,7 @@ async def line(home: Paths, dispatcher: Dispatcher) -> AsyncIterator[Line]:
     private_dir(home.runtime)
     with zmq.asyncio.Context() as context:
         line = Line(context, home.rpc)
-        async with Rpc(context, home.rpc, dispatcher):
+        async with Rpc(context, LocalGate(home.rpc), dispatcher):
             yield line
         for peer in line.peers:
             peer.socket.close(0)
@@ -172,7 +172,7 @@ class TestCancel:
     async def test_leaving_cancels_what_runs(self, home: Paths, dispatcher: Dispatcher, work: Any) -> None:
         private_dir(home.runtime)
         with zmq.asyncio.Context() as context:
-            async with Rpc(context, home.rpc, dispatcher):
+            async with Rpc(context, LocalGate(home.rpc), dispatcher):
                 peer = Line(context, home.rpc).connect()
                 await peer.send(b'{"op":"job","job":"j"}')
                 await work.waiting.wait()
