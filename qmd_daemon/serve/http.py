@@ -22,6 +22,7 @@ from qmd_daemon.engine.model import ModelInfo
 from qmd_daemon.grants import Grants
 from qmd_daemon.serve import answers, errors, openapi
 from qmd_daemon.serve.api import Api
+from qmd_daemon.serve.descriptors import room_for
 from qmd_daemon.serve.dispatch import Dispatcher
 from qmd_daemon.serve.door import Door
 from qmd_daemon.serve.exposition import Standing, render
@@ -35,7 +36,11 @@ from qmd_daemon.serve.routes import Route
 # After the requests have been drained, only connections are left to close.
 _SHUTDOWN_S = 1.0
 _IDLE_S = 75.0
-_BACKLOG = 1024
+# For the rest of a body that was refused.
+_LINGER_S = 1.0
+# Connections that wait to be accepted, and how many are accepted in one round of the loop.
+_BACKLOG = 4096
+_ACCEPTED_AT_A_TIME = 32
 # What is not known without asking: the open indexes, the last reading of the card, the jobs.
 Standings = Callable[[], Awaitable[tuple[list[IndexStatus], GpuSample | None, list[Job]]]]
 
@@ -73,7 +78,7 @@ class Http:
         if handed is not None:
             host, port = handed.getsockname()[:2]
             config = replace(config, host=host, port=port)
-        self._config = config
+        self._config = config = replace(config, connections=room_for(config.connections))
         self._others = others
         self._feed = feed or Feed()
         self._lifecycle = lifecycle
@@ -97,6 +102,7 @@ class Http:
             access_log=None,
             shutdown_timeout=_SHUTDOWN_S,
             keepalive_timeout=_IDLE_S,
+            lingering_time=_LINGER_S,
         )
         await self._runner.setup()
         assert self._runner.server is not None  # noqa: S101  (for the type checker)
@@ -116,12 +122,18 @@ class Http:
         self._server.close()
         self._feed.close()
         await self._runner.cleanup()
+        self._guards.close()
 
     async def _listen(self, host: str, port: int) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
+        loop, at_a_time = asyncio.get_running_loop(), _ACCEPTED_AT_A_TIME
         if self._handed is not None:
-            return await loop.create_server(self._guards, sock=self._handed, backlog=_BACKLOG)
-        return await loop.create_server(self._guards, host, port, backlog=_BACKLOG, reuse_address=True)
+            server = await loop.create_server(self._guards, sock=self._handed, backlog=at_a_time)
+        else:
+            server = await loop.create_server(self._guards, host, port, backlog=at_a_time, reuse_address=True)
+        for one in server.sockets:
+            with one.dup() as listening:  # asyncio has one number for both
+                listening.listen(_BACKLOG)
+        return server
 
     @property
     def connections(self) -> int:

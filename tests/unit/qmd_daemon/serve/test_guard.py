@@ -14,6 +14,7 @@ from ipc.protocol import EngineStatus
 from qmd_daemon.config import HttpConfig
 from qmd_daemon.grants import Grants
 from qmd_daemon.serve.dispatch import Dispatcher
+from qmd_daemon.serve.guard import SPARE
 from qmd_daemon.serve.http import Http
 from qmd_daemon.serve.lifecycle import Lifecycle
 
@@ -48,6 +49,14 @@ class Line:
             line = await self._reader.readline()
         return int(line.split()[1])
 
+    async def answer(self) -> int:
+        """The status of a whole answer: what comes next is of the next one."""
+        async with asyncio.timeout(PATIENCE_S):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+            await self._reader.readexactly(length)
+        return int(head.split()[1])
+
     async def rest(self) -> bytes:
         """All that comes until the server closes."""
         async with asyncio.timeout(PATIENCE_S):
@@ -74,9 +83,13 @@ class Server:
         assert await line.status() == 200
         line.writer.close()
 
-    async def close(self) -> None:
-        for line in self._lines:
+    def leave(self, count: int) -> None:
+        """The first of those that are connected."""
+        for line in self._lines[:count]:
             line.writer.close()
+
+    async def close(self) -> None:
+        self.leave(len(self._lines))
 
 
 @pytest.fixture
@@ -167,16 +180,74 @@ async def test_a_client_that_does_not_read(server: Server, work: Any, monkeypatc
             await asyncio.sleep(0.02)
 
 
-async def test_too_many_connections_are_told_to_come_back(server: Server) -> None:
-    lines = [await server.connect() for _ in range(CONFIG.connections)]
-    for line in lines:
+@pytest.fixture
+async def full(server: Server) -> Server:
+    """All places are taken."""
+    for _ in range(CONFIG.connections):
+        line = await server.connect()
         await line.send(HEALTH)
         assert await line.status() == 200
-    one_more = await server.connect()
-    assert b"Retry-After" in (said := await one_more.rest())
-    assert said.startswith(b"HTTP/1.1 503 ")
-    lines[0].writer.close()
+    return server
+
+
+async def test_too_many_connections_are_told_to_come_back(full: Server) -> None:
+    for said in (POST, b""):  # at once, or when it has said nothing for long
+        one_more = await full.connect()
+        await one_more.send(said)
+        answer = await one_more.rest()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After" in answer
+    full.leave(CONFIG.connections // 2)
     async with asyncio.timeout(PATIENCE_S):
-        while server.http.connections >= CONFIG.connections:
+        while full.http.connections >= CONFIG.connections:
             await asyncio.sleep(0.02)
-    await server.is_answered()
+    line = await full.connect()
+    await line.send(POST + b"Content-Length: 1\r\n\r\n{")
+    assert await line.status() != 503
+
+
+async def test_whether_it_lives_is_answered_though_all_places_are_taken(full: Server) -> None:
+    for _ in range(3):
+        await full.is_answered()
+    # Nobody keeps such a place to ask for more.
+    line = await full.connect()
+    await line.send(HEALTH)
+    assert await line.status() == 200
+    await line.send(POST + b"Content-Length: 1\r\n\r\n{")
+    assert b"HTTP/1.1 503 " in await line.rest()
+
+
+async def test_beyond_all_measure_nobody_is_heard(full: Server) -> None:
+    silent = [await full.connect() for _ in range(SPARE)]
+    assert (await (await full.connect()).rest()).startswith(b"HTTP/1.1 503 ")
+    assert [(await line.rest())[:13] for line in silent] == [b"HTTP/1.1 503 "] * SPARE
+
+
+async def test_many_requests_at_once_are_answered_one_after_another(server: Server) -> None:
+    lines = [await server.connect() for _ in range(CONFIG.connections)]
+    body = b"Content-Length: 1\r\n\r\n{"
+    for line in lines:
+        line.writer.write(POST + body)
+    probe = await server.connect()
+    await probe.send(HEALTH)
+    assert await probe.status() == 200
+    assert [await line.answer() for line in lines] == [400] * len(lines)
+    # And in two halves, of which the second comes while it waits for its turn.
+    for line in lines:
+        line.writer.write(POST)
+    await asyncio.sleep(0)
+    for line in lines:
+        line.writer.write(body)
+    assert [await line.answer() for line in lines] == [400] * len(lines)
+
+
+async def test_what_waits_when_it_ends_is_closed(dispatcher: Dispatcher, lifecycle: Lifecycle) -> None:
+    async with Http(CONFIG, dispatcher, lifecycle, lambda: ENGINE, grants=NOBODY) as http:
+        server = Server(http)
+        lines = [await server.connect() for _ in range(5)]
+        async with asyncio.timeout(PATIENCE_S):
+            while http.connections < len(lines):
+                await asyncio.sleep(0.01)
+    assert [await line.rest() for line in lines] == [b""] * len(lines)
+    assert http.connections == 0
+    await server.close()
