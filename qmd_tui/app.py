@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Iterable
 from importlib import import_module
@@ -43,6 +44,8 @@ class QmdApp(App[list[str]]):
 
     TITLE = "qmd"
     DEFAULT_MODE = "search"
+    # The search screen's styles are the app's: for those that come with a screen, all are parsed a second time.
+    CSS_PATH = "screens/search.tcss"
     BINDINGS = keys.APP
 
     def __init__(self, connect: Connect, settings: Settings) -> None:
@@ -61,7 +64,10 @@ class QmdApp(App[list[str]]):
         self._session_worker: Worker[None] | None = None
         language.use(settings.language)
         history = History(settings.history_file)
-        self.add_mode(self.DEFAULT_MODE, lambda: SearchScreen(settings, history))
+        self.add_mode(self.DEFAULT_MODE, lambda: SearchScreen(settings, history, self.size))
+
+    def on_load(self) -> None:
+        self.stylesheet.apply(self)  # before anything inherits from it, and keeps what it got
 
     def on_mount(self) -> None:
         self.set_keymap(self.settings.keys)
@@ -77,11 +83,9 @@ class QmdApp(App[list[str]]):
                 pass  # cancelled, or reported already
 
     def refresh_css(self, animate: bool = True) -> None:
-        """Before the first frame the styles are those of the theme already: parsing them again is a third of it."""
+        """Before the first frame the styles are those of the theme already: making them again is a third of it."""
         if self._shown:
             super().refresh_css(animate)
-        else:
-            self.stylesheet.update(self, animate=False)
 
     def deliver(self, fact: Message) -> None:
         """Hand a fact of the session to every open screen, also to those below a dialog."""
@@ -171,6 +175,9 @@ class QmdApp(App[list[str]]):
 
     def _start_session(self) -> None:
         self._shown = True
+        if not gc.isenabled():  # qmd_tui.cli.main has left it to us
+            gc.freeze()  # what is there by now stays: looking through it again would be felt at some key
+            gc.enable()
         self._session_worker = self.run_worker(self.session.run, name="session", exit_on_error=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

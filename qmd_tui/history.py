@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
 
 _MOST = 1000
 _MOST_CHARACTERS = 10_000
+
+
+class _Kept(Struct):
+    queries: list[str]
+    saved: list[str]
 
 
 class History:
@@ -61,10 +67,10 @@ class History:
         if not self._file:
             return
         try:
-            with open(self._file, encoding="utf-8") as file:
-                found = json.load(file)
-            self.queries, self.saved = _texts(found["queries"]), _texts(found["saved"])
-        except (OSError, ValueError, KeyError, TypeError):
+            with open(self._file, "rb") as file:
+                found = msgspec.json.decode(file.read(), type=_Kept)
+            self.queries, self.saved = _texts(found.queries), _texts(found.saved)
+        except (OSError, ValueError):
             pass  # none yet, or damaged: it is made anew with the next query
 
     def _write(self) -> None:
@@ -77,14 +83,12 @@ class History:
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=directory, prefix=".tui-history-")  # mode 0600
-            with open(handle, "w", encoding="utf-8") as file:
-                json.dump({"queries": self.queries, "saved": self.saved}, file, ensure_ascii=False)
+            with open(handle, "wb") as file:
+                file.write(msgspec.json.encode(_Kept(self.queries, self.saved)))
             os.replace(temporary, self._file)
         except OSError:
             pass
 
 
-def _texts(found: object) -> list[str]:
-    if not isinstance(found, Sequence) or isinstance(found, str):
-        raise TypeError
-    return [text[:_MOST_CHARACTERS] for text in found if isinstance(text, str) and text.strip()][-_MOST:]
+def _texts(found: list[str]) -> list[str]:
+    return [text[:_MOST_CHARACTERS] for text in found if text.strip()][-_MOST:]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ipc.paths import DEFAULT_INDEX
 from qmd_tui import language
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from qmd_tui.configuration import TuiConfig
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Durations in seconds unless the name says otherwise."""
 
     index: str = DEFAULT_INDEX
@@ -45,7 +45,7 @@ class Settings:
     # Leave with what is picked, instead of opening it.
     pick: bool = False
     # Other keys than the usual, by the ids of qmd_tui.keys.
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = {}
 
     @classmethod
     def from_environment(

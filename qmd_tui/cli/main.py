@@ -164,6 +164,7 @@ def _without_command(index: str | None, flags: Sequence[str]) -> int:
         from qmd_tui import linear
 
         return linear.run(Paths.from_environment(), index=chosen, place=wanted.connect, key=wanted.key)
+    gc.disable()  # until the first frame: it would look for garbage in what is being imported
     from qmd_tui import start
 
     paths = Paths.from_environment()

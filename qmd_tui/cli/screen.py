@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
-from qmd_tui.cli.parser import Parser
+from msgspec import Struct
 
 
-def read(argv: Sequence[str]) -> argparse.Namespace:
+class Flags(Struct):
+    """What was asked for; `index` is None where the line names none."""
+
+    pick: bool = False
+    linear: bool = False
+    connect: str = ""
+    key: str = ""
+    index: str | None = None
+
+
+def read(argv: Sequence[str]) -> Flags:
     """Raises QmdError("invalid") for anything else."""
+    if not argv:
+        return Flags()
+    from qmd_tui.cli.parser import Parser  # argparse: nothing that `qmd` alone waits for
+
     parser = Parser(prog="qmd", description="Search as you type.")
     parser.add_argument("--pick", action="store_true", help="print what is picked, instead of opening it")
     parser.add_argument("--linear", action="store_true", help="plain lines and prompts, for screen readers")
@@ -18,4 +31,4 @@ def read(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--key", metavar="FILE", default="", help="the key for it (QMD_KEY, else client.key)")
     parser.add_argument("--index", metavar="NAME", default=None, help="another index than the default one")
-    return parser.parse(argv)
+    return Flags(**vars(parser.parse(argv)))

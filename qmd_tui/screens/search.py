@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
+from textual.geometry import Size
 from textual.widgets import Input, Static
 
 from ipc.protocol import IndexStatus
@@ -29,7 +32,6 @@ from qmd_tui.messages import (
 from qmd_tui.screens.search_actions import SearchActions
 from qmd_tui.settings import Settings
 from qmd_tui.told import error_text
-from qmd_tui.widgets.explain import ExplainView
 from qmd_tui.widgets.guide import Guide
 from qmd_tui.widgets.preview import Preview
 from qmd_tui.widgets.query_input import QueryInput
@@ -50,14 +52,14 @@ _DEEPEST = 1000  # ipc.protocol.MAX_TOP_K
 class SearchScreen(SearchActions):
     """Keeps what is asked; an answer to anything older is dropped."""
 
-    CSS_PATH = "search.tcss"
     BINDINGS = keys.SEARCH
     AUTO_FOCUS = "QueryInput"
     HORIZONTAL_BREAKPOINTS = _COLUMNS
     VERTICAL_BREAKPOINTS = _LINES
 
-    def __init__(self, settings: Settings, history: History) -> None:
-        super().__init__()
+    def __init__(self, settings: Settings, history: History, size: Size) -> None:
+        """`size`: of the terminal. Known from the start, it spares a second round of all styles."""
+        super().__init__(classes=" ".join(_classes(size)))
         self.settings = settings
         self.history = history
         self.index: IndexStatus | None = None
@@ -75,7 +77,6 @@ class SearchScreen(SearchActions):
                 yield Guide(id="guide")
                 yield Results(id="results")
             yield Preview(id="preview")
-            yield ExplainView(id="explain")
         yield StatusBar(id="status")
 
     def on_mount(self) -> None:
@@ -121,8 +122,12 @@ class SearchScreen(SearchActions):
         question = self._question
         self._put(Question(question.text, question.mode, question.number + 1, like=file))
 
-    def action_explain(self) -> None:
+    async def action_explain(self) -> None:
         """The trace in place of the document, or the document again."""
+        from qmd_tui.widgets.explain import ExplainView
+
+        if not self.query(ExplainView):
+            await self.query_one("#body").mount(ExplainView(id="explain"))
         self.toggle_class("-explain")
         self._show_trace()
 
@@ -212,6 +217,8 @@ class SearchScreen(SearchActions):
 
     def _show_trace(self) -> None:
         if self.has_class("-explain"):
+            from qmd_tui.widgets.explain import ExplainView
+
             reply = self._answered.reply if self._answered is not None else None
             self.query_one(ExplainView).show(self.results.hit, reply)
 
@@ -221,3 +228,9 @@ class SearchScreen(SearchActions):
         guide.display, self.results.display = empty, not empty
         if empty:
             guide.show(self._connection, self.index, self._question, answered)
+
+
+def _classes(size: Size) -> Iterator[str]:
+    """What Textual adds with the first resize."""
+    for extent, breakpoints in ((size.width, _COLUMNS), (size.height, _LINES)):
+        yield max((least, name) for least, name in breakpoints if least <= extent)[1]

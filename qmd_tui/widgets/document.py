@@ -37,7 +37,7 @@ class DocumentView(ScrollView, can_focus=False):
     }
     ALLOW_SELECT = False
 
-    @dataclass
+    @dataclass(eq=False, repr=False)  # see qmd_tui.messages
     class EdgeReached(Message):
         """There is more of the document past what is loaded. `line` is the one at the top of the screen."""
 

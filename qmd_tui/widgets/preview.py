@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
@@ -25,6 +24,8 @@ class Preview(Vertical):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name for it
         super().__init__(id=id)
+        self.view = DocumentView()
+        self._heading = Static(id="preview-title", markup=False)
         self.hit: Hit | None = None
         self._wanted: Wanted | None = None
         self._top_line: int | None = None
@@ -32,13 +33,9 @@ class Preview(Vertical):
         self._seeking = 0  # the direction in which a match is looked for past what is loaded
         self._windows = 0
 
-    def compose(self) -> ComposeResult:
-        yield Static(id="preview-title", markup=False)
-        yield DocumentView()
-
-    @property
-    def view(self) -> DocumentView:
-        return self.query_one(DocumentView)
+    def on_mount(self) -> None:
+        # Empty as it is, the first frame does not wait for it.
+        self.call_after_refresh(self.mount, self._heading, self.view)
 
     def show(self, hit: Hit | None) -> None:
         """Show a hit's document. Until it is there, the one before stays: nothing flickers while one moves."""
@@ -114,7 +111,7 @@ class Preview(Vertical):
         self.view.show(None, None)
 
     def _title(self, title: str) -> None:
-        self.query_one("#preview-title", Static).update(Content(visible(title)), layout=False)
+        self._heading.update(Content(visible(title)), layout=False)
 
 
 def _place(hit: Hit) -> tuple[str, int]:

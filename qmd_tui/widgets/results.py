@@ -47,25 +47,25 @@ class Results(ScrollView, can_focus=False):
     }
     ALLOW_SELECT = False
 
-    @dataclass
+    @dataclass(eq=False, repr=False)  # see qmd_tui.messages
     class Selected(Message):
         """Another hit is under the cursor; None when there are none."""
 
         hit: Hit | None
 
-    @dataclass
+    @dataclass(eq=False, repr=False)  # see qmd_tui.messages
     class Chosen(Message):
         """A hit was double-clicked."""
 
         hit: Hit
 
-    @dataclass
+    @dataclass(eq=False, repr=False)  # see qmd_tui.messages
     class Picked(Message):
         """The person has picked a hit with the mouse, or put it back."""
 
         count: int
 
-    @dataclass
+    @dataclass(eq=False, repr=False)  # see qmd_tui.messages
     class EndNeared(Message):
         """The selection comes near the end of the `count` hits that are here."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import DataTable
 
@@ -19,7 +20,9 @@ class Table(DataTable[Text]):
     def show(self, heads: Iterable[str], rows: Mapping[str, Sequence[str]]) -> None:
         selected, scrolled = self.selected, self.scroll_offset
         self.clear(columns=True)
-        self.add_columns(*(Text(tr(head)) for head in heads))
+        # The widths are ours: DataTable measures when it is idle, which may be after it was drawn, and draws no more.
+        for column in zip(map(tr, heads), *rows.values(), strict=True):
+            self.add_column(Text(column[0]), width=max(map(cell_len, column)))
         for key, cells in rows.items():
             self.add_row(*map(Text, cells), key=key)
         if selected in rows:
