@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from ipc import transport
+from ipc import service, transport
 from ipc.curve import Keys
 from ipc.errors import DaemonUnreachable, ProtocolMismatch, QmdError
 from ipc.holder import EXIT_ALREADY_RUNNING, is_locked, open_lock, read_holder
@@ -111,6 +111,8 @@ class _Launch:
         self._on_wait = on_wait
         self._said = ""
         self._child: subprocess.Popen[bytes] | None = None
+        self._systemd: service.Start | None = None
+        self._starting = "the daemon to start"
         self._pause_s = _POLL_S
         self._has_lock = False
 
@@ -122,6 +124,8 @@ class _Launch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._lock)  # and with it the lock
+        if self._systemd is not None:
+            self._systemd.close()
         if self._child is not None and self._child.returncode is None:
             # It is to live on. Somebody has to read its exit code, or it stays a zombie after `qmd stop`.
             threading.Thread(target=self._child.wait, daemon=True, name="reap-daemon").start()
@@ -141,8 +145,7 @@ class _Launch:
             if not self._has_lock:
                 self._wait("another program to start the daemon")
         else:
-            self._child = self._spawn()
-            self._wait("the daemon to start")
+            self._start()
         return None
 
     def failure(self, message: str) -> DaemonUnreachable:
@@ -153,8 +156,21 @@ class _Launch:
         lines = _last_lines(self._paths.crash_file) or "(it said nothing)"
         return DaemonUnreachable(f"{message}\n{lines}\n", f"The log is {self._paths.log_file}.")
 
+    def _start(self) -> None:
+        """Have systemd start it, where it is a service; else, and when that does not work, start it."""
+        if self._systemd is None and service.enabled(self._paths, self._env):
+            self._systemd = service.Start(self._env)
+        why = self._systemd.failure() if self._systemd else ""
+        if self._systemd is not None and not why:
+            self._wait("systemd to start the daemon")
+            return
+        if why:
+            self._starting = f"the daemon to start; systemd has not started it: {why}"
+        self._child = self._spawn()
+        self._wait(self._starting)
+
     def _watch_child(self, child: subprocess.Popen[bytes]) -> None:
-        self._wait("the daemon to start")
+        self._wait(self._starting)
         code = child.poll()
         if code is None:
             return

@@ -7,19 +7,10 @@ import subprocess
 from collections.abc import Mapping
 
 from ipc.errors import QmdError
+from ipc.service import UNIT, directory
 
-UNIT = "qmd.service"
-SOCKET = "qmd.socket"
 # A stop takes as long as TimeoutStopSec of the unit.
 _ANSWER_S = 60.0
-
-
-def directory(env: Mapping[str, str] = os.environ) -> str:
-    """Of this person's units. It need not be there."""
-    base = env.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(base):  # the specification: a relative path is to be ignored
-        base = os.path.join(os.path.expanduser("~"), ".config")
-    return os.path.join(base, "systemd", "user")
 
 
 def installed(env: Mapping[str, str] = os.environ) -> bool:

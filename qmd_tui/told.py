@@ -24,6 +24,7 @@ _PHRASES = (
     N_("fetching"),
     N_("compacting"),
     N_("the daemon to start"),
+    N_("systemd to start the daemon"),
     N_("left out"),
     N_("Nothing here seems relevant."),
 )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import qmd_tui
 from ipc.errors import QmdError
-from qmd_tui.systemctl import SOCKET, UNIT
+from ipc.service import SOCKET, UNIT
 
 # Where an installation is decided: the service must find the one that commands find.
 _DIRECTORIES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")

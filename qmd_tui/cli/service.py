@@ -7,10 +7,10 @@ import os
 
 from ipc.errors import QmdError
 from ipc.paths import Paths
+from ipc.service import SOCKET, UNIT, directory
 from qmd_tui import systemctl
 from qmd_tui.cli.parser import whole_number
 from qmd_tui.output import streams
-from qmd_tui.systemctl import SOCKET, UNIT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,10 +54,10 @@ def _install(paths: Paths, *, activated: bool) -> int:
     # One that a command has started would keep its lock, and the service would end at once.
     stop_daemon(paths)
     for name, text in texts.items():
-        _write(os.path.join(systemctl.directory(), name), text)
+        _write(os.path.join(directory(), name), text)
     systemctl.call("daemon-reload")
     systemctl.call("enable", "--now", SOCKET if activated else UNIT)
-    streams.result(f"installed: {os.path.join(systemctl.directory(), UNIT)}")
+    streams.result(f"installed: {os.path.join(directory(), UNIT)}")
     if not systemctl.lingers():
         streams.say("It runs while you are logged in. `loginctl enable-linger` keeps it running without a login.")
     return 0
@@ -76,7 +76,7 @@ def _uninstall() -> int:
 
 def _stop() -> None:
     """End it, and take away what `install` has written. What a person has put into qmd.service.d stays."""
-    places = {name: os.path.join(systemctl.directory(), name) for name in (SOCKET, UNIT)}
+    places = {name: os.path.join(directory(), name) for name in (SOCKET, UNIT)}
     there = [name for name, place in places.items() if os.path.exists(place)]
     systemctl.call("disable", "--now", *there)
     for name in there:
