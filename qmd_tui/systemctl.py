@@ -26,6 +26,14 @@ def state() -> str:
         return ""
 
 
+def properties(*names: str) -> dict[str, str]:
+    """What systemd knows of the unit, by name. Raises QmdError("unavailable")."""
+    done = _ask("systemctl", "--user", "show", UNIT, f"--property={','.join(names)}")
+    if done.returncode:
+        raise QmdError("unavailable", f"{_first_line(done.stderr)}.", "See `systemctl --user status`.")
+    return {name: value for name, _, value in (line.partition("=") for line in done.stdout.splitlines())}
+
+
 def check() -> None:
     """Raise QmdError("unavailable") where no systemd looks after this person's services."""
     done = _ask("systemctl", "--user", "show", "--property=Version")

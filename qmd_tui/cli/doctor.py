@@ -40,6 +40,7 @@ def _examine(paths: Paths, index: str) -> Iterator[Finding]:
     yield finding
     yield _port(paths, daemon)
     yield _service()
+    yield _hardening(daemon)
     if daemon is not None:
         yield from _devices(daemon)
     yield from offline.examine(paths, index=index)
@@ -114,6 +115,19 @@ def _service() -> Finding:
     if state == "failed":
         return fail("service", "systemd has given it up.", "`qmd service logs` says why.")
     return ok("service", f"Installed as a service: {state or 'systemd does not answer'}.")
+
+
+def _hardening(daemon: Endpoint | None) -> Finding:
+    """What protects the person's files from the service, should somebody take it over."""
+    from qmd_tui import hardening, systemctl
+
+    if not systemctl.installed():
+        return ok(hardening.CHECK, "Not looked at: it is no service.")
+    try:
+        found = systemctl.properties(*hardening.PROPERTIES)
+    except QmdError as error:
+        return ok(hardening.CHECK, f"Not looked at: {error.message}")
+    return hardening.examine(found, daemon.pid if daemon else 0)
 
 
 def _devices(daemon: Endpoint) -> Iterator[Finding]:

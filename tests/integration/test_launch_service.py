@@ -64,7 +64,7 @@ def test_systemd_starts_the_service(systemd: Systemd, home: Paths) -> None:
     systemd.enable(units.service())
     said: list[str] = []
     assert ensure_daemon(home, on_wait=said.append).pid
-    assert said == ["systemd to start the daemon"]
+    assert said[0] == "systemd to start the daemon"
     assert ensure_daemon(home, on_wait=said.append).pid
     assert systemd.calls() == ASKED  # who finds one asks nobody
     assert not os.path.exists(home.crash_file)
@@ -88,7 +88,7 @@ def test_when_systemd_does_not_it_is_said_and_done_otherwise(
     systemd.does(does)
     said: list[str] = []
     assert ensure_daemon(home, on_wait=said.append).pid
-    assert said[-1] == f"the daemon to start; systemd has not started it: {why}"
+    assert f"the daemon to start; systemd has not started it: {why}" in said
     assert systemd.calls() == ASKED
     assert stop_daemon(home)
 

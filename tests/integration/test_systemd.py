@@ -168,9 +168,18 @@ def test_a_command_installs_it_and_takes_it_away(user: User) -> None:
     assert (user.shows("ActiveState"), user.ctl("is-enabled", "qmd.service")) == ("active", "enabled")
     assert str(user.health()["pid"]) == user.shows("MainPID")
     # The commands find the same daemon.
-    assert f"Process {user.shows('MainPID')} answers" in user.qmd("doctor").stdout
+    told = user.qmd("doctor").stdout
+    assert f"Process {user.shows('MainPID')} answers" in told
+    ours = "no new privileges, system calls are filtered, its files are for you alone"
+    assert f"ok    hardening: In effect: {ours}.\n" in told
     status = user.qmd("service", "status")
     assert (status.returncode, "active (running)" in status.stdout) == (0, True)
+
+    # Who needs the daemon when it has been stopped has systemd start it.
+    assert user.qmd("stop").returncode == 0
+    asked = user.qmd("pull", "no-such-model")
+    assert (asked.returncode, "waiting for systemd to start the daemon" in asked.stderr) == (2, True), asked.stderr
+    assert str(user.health()["pid"]) == user.shows("MainPID")
 
     activated = user.qmd("service", "install", "--socket")
     assert activated.returncode == 0, activated.stderr
