@@ -83,7 +83,7 @@ MODELS: list[BindingType] = [
     Binding("f", "fetch", N_("Fetch the model"), id="models.fetch"),
     Binding("l", "load", N_("Load it into memory"), id="models.load"),
     Binding("u", "unload", N_("Take it out of memory"), id="models.unload"),
-    Binding("w", "switch_to", N_("What it takes to use it instead"), id="models.switch"),
+    Binding("w", "switch_to", N_("Use it instead: what that takes is told first"), id="models.switch"),
 ]
 
 LOG: list[BindingType] = [

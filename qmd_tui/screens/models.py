@@ -19,6 +19,7 @@ from ipc.protocol import (
     ModelsLoad,
     ModelStatus,
     ModelsUnload,
+    ModelsUse,
     Ps,
     PsReply,
     Pull,
@@ -28,7 +29,7 @@ from qmd_tui import keys
 from qmd_tui.facts import Facts
 from qmd_tui.language import N_, tr, trn
 from qmd_tui.messages import ConnectionChanged, EngineReported, Granted, JobProgressed, Wished
-from qmd_tui.screens.dialogs import ReadScreen
+from qmd_tui.screens.dialogs import ConfirmScreen, ReadScreen
 from qmd_tui.screens.panel import Panel
 from qmd_tui.settings import Settings
 from qmd_tui.told import phrase
@@ -79,6 +80,8 @@ class ModelsScreen(Panel):
                 self._catalog = message.reply
             case PsReply(models=models):
                 self._loaded = {model.name: model for model in models}
+                if isinstance(message.request, ModelsUse):
+                    self._want(Catalog())
             case JobReply(job=job):
                 self.facts.note(JobProgressed(job))
         self.show()
@@ -96,6 +99,10 @@ class ModelsScreen(Panel):
         super().on_job_progressed(message)
         if message.job.kind == "fetch" and message.job.ended_at:
             self._look()
+
+    def show_sample(self) -> None:
+        """Since when one is loaded, and when it goes, is told to the second."""
+        self.show()
 
     def show(self) -> None:
         known = self._catalog.models if self._catalog is not None else []
@@ -123,33 +130,52 @@ class ModelsScreen(Panel):
             self._want(Pull(names=[one.name]))
 
     def action_load(self) -> None:
-        if (one := self._model) is not None:
+        if (one := self._in_use()) is not None:
             self._want(ModelsLoad(roles=[one.role]))
 
     def action_unload(self) -> None:
-        if (one := self._model) is not None:
+        if (one := self._in_use()) is not None:
             self._want(ModelsUnload(roles=[one.role]))
 
     def action_switch_to(self) -> None:
-        """What it would cost, and the line of the configuration that does it."""
+        """Use it in its role from now on, once the person has seen what that costs."""
         if (one := self._model) is None:
             return
-        lines = [Content(text) for text in self._costs(one)]
-        self.app.push_screen(ReadScreen(tr("To use {name}").format(name=one.name), lines))
+        title = tr("Use {name}?").format(name=visible(one.name))
+        if one.used:
+            self.app.push_screen(ReadScreen(title, [Content(tr("It is used already."))]))
+        elif one.state in {"absent", "part"}:
+            lines = [*self._costs(one), tr("F fetches it; then it can be used.")]
+            self.app.push_screen(ReadScreen(title, [Content(text) for text in lines]))
+        else:
+
+            def use(yes: bool | None) -> None:
+                if yes:
+                    self._want(ModelsUse(role=one.role, name=one.name))
+
+            self.app.push_screen(ConfirmScreen("\n".join([title, "", *self._costs(one)])), use)
 
     def _costs(self, one: CatalogModel) -> list[str]:
-        if one.used:
-            return [tr("It is used already.")]
         told = []
         if one.state in {"absent", "part"}:
             told.append(tr("To fetch: {size}").format(size=size(one.download_bytes)))
+        elif one.state == "original":
+            told.append(tr("It is converted first, once."))
         index = self.facts.index
         if one.role == "embedding" and index is not None:
             chunks = trn("{count} chunk", "{count} chunks", index.chunks)
             told.append(tr("To embed again: {chunks}. Searches go on meanwhile.").format(chunks=chunks))
         else:
             told.append(tr("Nothing is embedded again."))
-        return [*told, "", tr("In config.toml:"), "[engine]", f'{one.role} = "{one.name}"', "", tr("Then: qmd stop")]
+        return told
+
+    def _in_use(self) -> CatalogModel | None:
+        """The one under the cursor, if its role is its own: no other is ever in memory."""
+        one = self._model
+        if one is not None and not one.used:
+            self.notify(tr("Only a model that is used is loaded. W uses this one."), markup=False)
+            return None
+        return one
 
     @property
     def _model(self) -> CatalogModel | None:
@@ -179,11 +205,14 @@ def _row(one: CatalogModel, loaded: ModelStatus | None, now: float) -> list[str]
 
 
 def _memory(loaded: ModelStatus | None, now: float) -> str:
-    """Such as `loaded, 90M, cuda, float16, unloads in 4 min`."""
+    """Such as `loaded 3 min ago, 90M, cuda, float16, unloads in 4 min`."""
     if loaded is None:
         return ""
     parts = [tr(_MEMORY[loaded.state])]
     if loaded.state == "ready":
+        if loaded.loaded_at:
+            time_ = progress.duration(max(now - loaded.loaded_at, 0.0))
+            parts = [tr("loaded {time} ago").format(time=time_)]
         parts += [size(loaded.size_bytes) if loaded.size_bytes else "", loaded.device, loaded.compute_type]
         if loaded.until is None:
             parts.append(tr("stays"))

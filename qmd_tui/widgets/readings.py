@@ -7,15 +7,12 @@ from collections.abc import Callable, Sequence
 from textual.content import Content
 
 from ipc.protocol import Card, GpuSample
-from qmd_tui.language import N_, tr
+from qmd_tui.language import tr
 from qmd_tui.told import phrase
-from qmd_tui.widgets.plot import plot
-from qmd_tui.widgets.text import padded, visible
+from qmd_tui.widgets.plot import cells_of, plot, plotted
+from qmd_tui.widgets.text import visible
 from qmd_tui.widgets.units import percent, size
-
-_LABEL_CELLS = 16
-_MOST_PLOT_CELLS = 120
-_CLASSES = {"interactive": N_("people"), "agent": N_("agents"), "bulk": N_("nobody waiting")}
+from qmd_tui.widgets.workload import workload
 
 
 def readings(samples: Sequence[GpuSample], width: int, height: int) -> list[Content]:
@@ -31,7 +28,7 @@ def readings(samples: Sequence[GpuSample], width: int, height: int) -> list[Cont
         reason = phrase(latest.reason)
         lines.append(Content.styled(f"{tr('no GPU')}: {reason}" if reason else tr("no GPU"), "bold"))
     lines += _machine(samples, width, plot_height)
-    lines += _work(latest)
+    lines += workload(samples, width, plot_height)
     return lines
 
 
@@ -39,19 +36,19 @@ def _card(samples: Sequence[GpuSample], place: int, width: int, height: int) -> 
     latest = samples[-1]
     card = latest.cards[place]
     lines = [Content.styled(f"{card.index}: {visible(card.name)}", "bold")]
-    cells = _cells(width)
+    cells = cells_of(width)
 
     def history(read: Callable[[Card], float | None]) -> list[float | None]:
         return [read(one.cards[place]) if place < len(one.cards) else None for one in samples]
 
     if card.utilization_ratio is not None:
         told = percent(card.utilization_ratio)
-        lines += _plotted(tr("utilisation"), told, plot(history(lambda one: one.utilization_ratio), cells, height))
+        lines += plotted(tr("utilisation"), told, plot(history(lambda one: one.utilization_ratio), cells, height))
     total = card.memory_total_bytes
     if card.memory_used_bytes is not None:
         used = history(lambda one: one.memory_used_bytes)
         told = _memory(card, latest.ceiling_bytes)
-        lines += _plotted(tr("memory"), told, plot(used, cells, height, float(total or card.memory_used_bytes or 1)))
+        lines += plotted(tr("memory"), told, plot(used, cells, height, float(total or card.memory_used_bytes or 1)))
     for name, value, unit, values in (
         (tr("temperature"), card.temperature_c, "°C", history(lambda one: one.temperature_c)),
         (tr("power"), card.power_w, " W", history(lambda one: one.power_w)),
@@ -59,7 +56,7 @@ def _card(samples: Sequence[GpuSample], place: int, width: int, height: int) -> 
     ):
         if value is not None:
             most = max((one for one in values if one is not None), default=1.0) or 1.0
-            lines += _plotted(name, f"{value:.0f}{unit}", plot(values, cells, 1, most))
+            lines += plotted(name, f"{value:.0f}{unit}", plot(values, cells, 1, most))
     return [*lines, Content("")]
 
 
@@ -81,12 +78,12 @@ def _memory(card: Card, ceiling: int) -> str:
 def _machine(samples: Sequence[GpuSample], width: int, height: int) -> list[Content]:
     """The processor and the memory, of the worker and of everything."""
     latest = samples[-1]
-    cells = _cells(width)
+    cells = cells_of(width)
     lines: list[Content] = []
     if latest.machine_cpu_ratio is not None:
         worker = "" if latest.worker_cpu is None else f" · {tr('worker')} {latest.worker_cpu:.1f} {tr('cores')}"
         told = f"{percent(latest.machine_cpu_ratio)}{worker}"
-        lines += _plotted("CPU", told, plot([one.machine_cpu_ratio for one in samples], cells, height))
+        lines += plotted("CPU", told, plot([one.machine_cpu_ratio for one in samples], cells, height))
     total = latest.machine_memory_total_bytes
     if total and latest.machine_memory_used_bytes is not None:
         used = latest.machine_memory_used_bytes
@@ -96,28 +93,5 @@ def _machine(samples: Sequence[GpuSample], width: int, height: int) -> list[Cont
             parts[0] += f" {tr('of at most')} {size(latest.ceiling_bytes)}"
         parts += [f"{tr('used')} {size(used)}", f"{tr('free')} {size(total - used)}"]
         values = [one.machine_memory_used_bytes for one in samples]
-        lines += _plotted(tr("memory"), " · ".join(parts), plot(values, cells, height, float(total)))
+        lines += plotted(tr("memory"), " · ".join(parts), plot(values, cells, height, float(total)))
     return [*lines, Content("")] if lines else []
-
-
-def _work(latest: GpuSample) -> list[Content]:
-    worker = str(latest.worker_pid) if latest.worker_pid else tr("off")
-    under_way = [f"{tr(_CLASSES.get(name, name))} {count}" for name, count in sorted(latest.requests.items())]
-    return [
-        _line(tr("worker"), worker),
-        _line(tr("texts waiting"), f"{latest.queued:,}"),
-        _line(tr("requests"), " · ".join(under_way) or "0"),
-    ]
-
-
-def _plotted(label: str, told: str, rows: Sequence[str]) -> list[Content]:
-    return [_line(label, told), *(Content.assemble(" " * _LABEL_CELLS, (row, "$primary")) for row in rows)]
-
-
-def _cells(width: int) -> int:
-    """How wide a plot is."""
-    return max(min(width - _LABEL_CELLS, _MOST_PLOT_CELLS), 8)
-
-
-def _line(label: str, told: str) -> Content:
-    return Content.assemble((padded(label, _LABEL_CELLS), "$secondary"), told)

@@ -184,7 +184,10 @@ async def test_models_the_card_and_the_log(marked: QmdApp, client: FakeClient) -
         await pilot.press("escape", "f5")
         await check(pilot, "No reading yet.")
         requests = {"interactive": 1, "agent": 1, "bulk": 1}
-        client.emit("gpu", GpuSample(at=1.0, cards=[card], ceiling_bytes=4 << 30, requests=requests))
+        client.emit("gpu", GpuSample(at=1.0, cards=[card], ceiling_bytes=4 << 30))
+        working = {"batches": 4, "pieces": 9, "tokens": 100, "answered": requests, "requests": requests}
+        client.emit("gpu", GpuSample(at=2.0, cards=[card], ceiling_bytes=4 << 30, **working))
+        await check(pilot, "texts per batch")
         await check(pilot, "temperature")
         memory = {"worker_memory_bytes": 1, "machine_memory_used_bytes": 2, "machine_memory_total_bytes": 8}
         client.emit("gpu", GpuSample(at=1.0, machine_cpu_ratio=0.4, worker_pid=7, worker_cpu=1.0, **memory))

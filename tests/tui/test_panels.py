@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ipc.protocol import (
     ContextRemove,
     Done,
     EmbedIndex,
+    EngineStatus,
     GpuSample,
     Job,
     JobCancel,
@@ -33,9 +35,11 @@ from ipc.protocol import (
     JobReply,
     JobsReply,
     LogEvent,
+    ModelsEvent,
     ModelsLoad,
     ModelStatus,
     ModelsUnload,
+    ModelsUse,
     PlaceReply,
     Ps,
     PsReply,
@@ -53,6 +57,7 @@ from qmd_tui.widgets import progress
 from qmd_tui.widgets.directories import completed
 from qmd_tui.widgets.plot import plot
 from qmd_tui.widgets.readings import readings
+from qmd_tui.widgets.workload import rates
 from tests.tui.library import ask, index, screen_text, status, until
 
 WIDE = (150, 40)
@@ -73,6 +78,8 @@ MODELS = [
                  quantizations=["int8"], profiles=["cpu"], license="MIT"),
     CatalogModel(name="large", role="embedding", state="absent", download_bytes=2 << 30),
     CatalogModel(name="judge", role="reranker", state="part", download_bytes=1 << 30),
+    CatalogModel(name="middle", role="embedding", state="converted", size_bytes=90 << 20),
+    CatalogModel(name="other-judge", role="reranker", state="original", size_bytes=1 << 30),
 ]  # fmt: skip
 
 
@@ -90,7 +97,7 @@ def _furnished(client: FakeClient) -> None:
         client.on(kind, Done())
     for kind in (ContextAdd, ContextRemove):
         client.on(kind, PlaceReply(place="qmd://notes"))
-    for kind in (ModelsLoad, ModelsUnload):
+    for kind in (ModelsLoad, ModelsUnload, ModelsUse):
         client.on(kind, PsReply(models=[]))
 
 
@@ -230,9 +237,28 @@ async def test_models_by_role_and_where_they_are(app: QmdApp, client: FakeClient
         await pilot.press("down", "f")
         await until(pilot, lambda: asked(client, Pull))
         assert asked(client, Pull)[0].names == ["large"]
-        await pilot.press("down", "l", "u")
+        await pilot.press("up", "l", "u")
         await until(pilot, lambda: asked(client, ModelsUnload))
-        assert asked(client, ModelsLoad)[0].roles == ["reranker"]
+        assert asked(client, ModelsLoad)[0].roles == ["embedding"]
+
+
+async def test_since_when_a_model_is_loaded_and_when_it_goes(app: QmdApp, client: FakeClient) -> None:
+    now = time.time()
+    loaded = ModelStatus(role="embedding", name="small", state="ready", loaded_at=now - 181, until=now + 239)
+    client.on(Ps, PsReply(models=[loaded]))
+    async with app.run_test(size=WIDE) as pilot:
+        await visit(pilot, "f4", "loaded 3 min ago, unloads in 4 min")
+        loaded = ModelStatus(role="embedding", name="small", state="ready", loaded_at=now - 200_000, until=now + 20)
+        client.emit("models", ModelsEvent(engine=EngineStatus(state="ready", engine="fake", models=[loaded])))
+        await until(pilot, lambda: "loaded 55 h 33 min ago, unloads in " in screen_text(pilot))
+
+
+async def test_only_a_model_that_is_used_is_loaded(app: QmdApp, client: FakeClient) -> None:
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await visit(pilot, "f4", "* small")
+        await pilot.press("down", "l", "u")
+        await until(pilot, lambda: "Only a model that is used" in screen_text(pilot))
+        assert asked(client, ModelsLoad) == asked(client, ModelsUnload) == []
 
 
 async def test_a_fetch_shows_its_files(app: QmdApp, client: FakeClient) -> None:
@@ -254,9 +280,34 @@ async def test_what_another_model_costs(app: QmdApp) -> None:
         await pilot.press("escape", "down", "w")
         await until(pilot, lambda: "To fetch: 2.0G" in screen_text(pilot))
         assert "To embed again: 4,321 chunks." in screen_text(pilot)
-        assert 'embedding = "large"' in screen_text(pilot)
+        assert "F fetches it" in screen_text(pilot)
         await pilot.press("escape", "down", "w")
         await until(pilot, lambda: "Nothing is embedded again." in screen_text(pilot))
+
+
+async def test_another_model_is_used_once_its_cost_was_told(app: QmdApp, client: FakeClient) -> None:
+    async with app.run_test(size=WIDE) as pilot:
+        await visit(pilot, "f4", "* small")
+        await pilot.press("down", "down", "down", "w")
+        await until(pilot, lambda: "Use middle?" in screen_text(pilot))
+        assert "To embed again: 4,321 chunks." in screen_text(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: "Use middle?" not in screen_text(pilot))
+        assert asked(client, ModelsUse) == []
+        looked = len(asked(client, Catalog))
+        await pilot.press("w", "enter")
+        await until(pilot, lambda: len(asked(client, Catalog)) > looked)
+        assert asked(client, ModelsUse) == [ModelsUse(role="embedding", name="middle")]
+
+
+async def test_a_model_that_cannot_be_used_says_why(app: QmdApp, client: FakeClient) -> None:
+    client.on(ModelsUse, QmdError("conflict", "QMD_MODEL wins."))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await visit(pilot, "f4", "* small")
+        await pilot.press("down", "down", "down", "down", "w")
+        await until(pilot, lambda: "It is converted first" in screen_text(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "QMD_MODEL wins." in screen_text(pilot))
 
 
 CARD = Card(
@@ -273,8 +324,33 @@ def test_a_card_with_its_history() -> None:
     text = told(GpuSample(at=1.0, cards=[CARD]), GpuSample(at=2.0, cards=[CARD], ceiling_bytes=4 << 30, queued=3,
                                                           requests={"interactive": 2}))  # fmt: skip
     for part in ("0: RTX", "50%", "ours 1.0G of at most 4.0G · others 2.0G · free 5.0G", "54°C", "61 W", "1980 MHz",
-                 "texts waiting   3", "people 2"):  # fmt: skip
+                 "texts waiting   3", "people          0 requests/s, 2 under way"):  # fmt: skip
         assert part in text
+
+
+def test_how_fast_the_worker_is_and_who_asks() -> None:
+    before = GpuSample(at=1.0, worker_pid=7, answered={"interactive": 5}, batches=10, pieces=100, tokens=1000)
+    after = GpuSample(at=3.0, worker_pid=7, answered={"interactive": 8, "agent": 40}, batches=14, pieces=228,
+                      tokens=25_000, queued=17)  # fmt: skip
+    text = told(before, after)
+    for part in (
+        "tokens/s        12,000",
+        "texts per batch 32",
+        "texts waiting   17",
+        "people          1.5 requests/s, 0 under way",
+        "agents          20 requests/s, 0 under way",
+    ):
+        assert part in text
+    assert "nobody waiting" not in text
+    idle = told(before, GpuSample(at=2.0, answered={"interactive": 5}, batches=10, pieces=100, tokens=1000))
+    assert "tokens/s" not in idle
+    assert "people" not in idle
+
+
+def test_a_daemon_that_begins_to_count_anew_leaves_a_gap() -> None:
+    samples = [GpuSample(at=float(at), tokens=tokens) for at, tokens in enumerate((0, 100, 10, 30, 30))]
+    assert rates(samples, lambda one: one.tokens) == [100, None, 20, 0]
+    assert rates([samples[0], samples[0]], lambda one: one.tokens) == [None]
 
 
 def test_every_card_and_every_missing_sensor() -> None:
