@@ -353,7 +353,8 @@ class _Reading:
         if not os.path.exists(self._path):
             raise QmdError("not_found", "Nothing is indexed yet.", "Add a directory: `qmd collection add PATH`.")
         try:
-            self._connection = sqlite3.connect(f"file:{_quoted(self._path)}?mode=ro", uri=True, timeout=_BUSY_S)
+            mode = "mode=ro&immutable=1" if self._is_at_rest() else "mode=ro"
+            self._connection = sqlite3.connect(f"file:{_quoted(self._path)}?{mode}", uri=True, timeout=_BUSY_S)
         except sqlite3.Error as error:
             raise _unreadable(error) from None
         if self._local:
@@ -369,6 +370,15 @@ class _Reading:
             raise QmdError("unavailable", f"The index has schema {version}, not {len(migrations.STEPS)}.", hint)
         self._connection.execute("BEGIN")
         return self._connection
+
+    def _is_at_rest(self) -> bool:
+        """On a disk that cannot be written SQLite needs to be told that nobody writes: it cannot make its -shm there."""
+        if os.access(os.path.dirname(self._path), os.W_OK):
+            return False
+        try:
+            return os.path.getsize(f"{self._path}-wal") == 0
+        except OSError:
+            return True
 
     def _check_seal(self) -> None:
         from qmd_daemon.store import seal

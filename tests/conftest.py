@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn, Protocol, TypeVar
 
 import pytest
@@ -26,6 +26,7 @@ settings.load_profile("qmd")
 T = TypeVar("T")
 POLL_S = 0.02
 START_S = 60.0
+PROGRAM = ("-m", "qmd_daemon")
 STOP_S = 20.0
 
 
@@ -70,11 +71,13 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Paths]:
 class Daemon:
     """`python -m qmd_daemon --detached` in the environment as it is, as a child of the test."""
 
-    def __init__(self, paths: Paths, *flags: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, paths: Paths, *flags: str, env: Mapping[str, str] | None = None, program: Sequence[str] = PROGRAM
+    ) -> None:
         self.paths = paths
         self._stderr = os.path.join(paths.state, "stderr")
         with open(self._stderr, "wb") as stderr:
-            command = [sys.executable, "-m", "qmd_daemon", "--detached", *flags]
+            command = [sys.executable, *program, "--detached", *flags]
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr, env=env)
 
     @property
@@ -132,8 +135,8 @@ def start_daemon(home: Paths) -> Iterator[Callable[..., Daemon]]:
     """A function that starts a daemon with these flags and does not wait for it. What is left is killed."""
     started: list[Daemon] = []
 
-    def start(*flags: str) -> Daemon:
-        started.append(Daemon(home, *flags))
+    def start(*flags: str, program: Sequence[str] = PROGRAM) -> Daemon:
+        started.append(Daemon(home, *flags, program=program))
         return started[-1]
 
     yield start

@@ -7,14 +7,12 @@ import os
 import random
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -25,14 +23,13 @@ from ipc.protocol import (
     JobGet,
     JobReply,
     Query,
-    Search,
     Status,
     StatusReply,
     Update,
-    VSearch,
 )
 from ipc.sync import SyncClient
 from tests.integration import corpus
+from tests.integration.whole import State, integrity, state
 
 NOTES = 300
 ASKED = range(0, NOTES, 29)
@@ -40,36 +37,6 @@ EPISODES, KILLS = 5, 4
 DELAY_MS = "4"  # for each of some 600 chunks
 # The longest that a moment lies behind a progress event: as long as one is from the next.
 MOMENT_S = 0.1
-
-
-class State(NamedTuple):
-    """All that an index knows, in the order of names and not of numbers."""
-
-    documents: list[tuple[str, ...]]
-    chunks: list[tuple[Any, ...]]
-    answers: list[list[tuple[Any, ...]]]
-
-
-def state(paths: Paths, client: SyncClient) -> State:
-    with closing(sqlite3.connect(paths.database())) as database:
-        documents = database.execute("SELECT path, title, hash FROM documents ORDER BY path").fetchall()
-        chunks = database.execute(
-            "SELECT hash, start, stop, vector FROM chunks JOIN vectors ON vectors.chunk = chunks.id"
-            " ORDER BY hash, start"
-        ).fetchall()
-    answers = []
-    for number in ASKED:
-        for kind in (Search, VSearch, Query):
-            hits = client.call(kind(query=corpus.question(number), top_k=5), timeout_s=60).results
-            assert hits[0].path in corpus.answers(number)
-            answers.append([(hit.path, hit.line, hit.score, hit.snippet, hit.matches) for hit in hits])
-    return State(documents, chunks, answers)
-
-
-def integrity(paths: Paths) -> list[tuple[str, ...]]:
-    with closing(sqlite3.connect(paths.database())) as database:
-        problems = database.execute("PRAGMA integrity_check").fetchall()
-        return problems + database.execute("PRAGMA foreign_key_check").fetchall()
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +50,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(shared_daemon: Any, notes: Path) -> State:
     with shared_daemon.connect() as client:
         corpus.finish(client, CollectionAdd(path=str(notes), name="notes"))
-        return state(shared_daemon.paths, client)
+        return state(shared_daemon.paths, client, ASKED)
 
 
 @pytest.fixture
@@ -111,7 +78,7 @@ def test_the_worker_in_the_middle_of_embedding(
         ended = corpus.finish(client, job)
         assert ended.counts["chunks"] == len(undisturbed.chunks)
         assert client.call(Status(), StatusReply).engine.restarts == 1
-        assert state(daemon.paths, client) == undisturbed
+        assert state(daemon.paths, client, ASKED) == undisturbed
 
 
 # -- the daemon ------------------------------------------------------------------------------
@@ -159,7 +126,7 @@ def test_the_daemon_in_the_middle_of_indexing(  # noqa: PLR0917
     with running.connect() as client:
         corpus.finish(client, Update())
         corpus.finish(client, EmbedIndex())
-        found = state(home, client)
+        found = state(home, client, ASKED)
     assert integrity(home) == [("ok",)]
     assert found.documents == undisturbed.documents
     assert found.chunks == undisturbed.chunks
@@ -226,7 +193,7 @@ def test_a_damaged_index_is_built_again(  # noqa: PLR0917
     running = start_daemon()
     running.wait_ready()
     with running.connect() as client:
-        assert state(home, client).answers == undisturbed.answers
+        assert state(home, client, ASKED).answers == undisturbed.answers
     assert running.terminate() == 0
     built = [json.loads(line) for line in running.log.splitlines() if '"derived.built"' in line]
     assert [line["name"] for line in built] == [part]
