@@ -372,7 +372,7 @@ class _Reading:
         return self._connection
 
     def _is_at_rest(self) -> bool:
-        """On a disk that cannot be written SQLite needs to be told that nobody writes: it cannot make its -shm there."""
+        """On a disk that cannot be written SQLite has to be told that nobody writes: its -shm cannot be made there."""
         if os.access(os.path.dirname(self._path), os.W_OK):
             return False
         try:
