@@ -18,6 +18,7 @@ from qmd_daemon.search.course import Course
 from qmd_daemon.search.hits import CANDIDATES, Found
 from qmd_daemon.search.judging import Judging
 from qmd_daemon.search.meaning import Meaning, Nearest, Unfit
+from qmd_daemon.search.pause import Pause
 from qmd_daemon.search.scope import Scope
 from qmd_daemon.search.wording import Wording
 from qmd_daemon.store.lexical import LexicalQuery, LexicalReader
@@ -44,13 +45,14 @@ class Parts(NamedTuple):
 class Asked:
     """Answers one request."""
 
-    def __init__(self, request: SearchRequest, parsed: syntax.Parsed, scope: Scope, parts: Parts) -> None:
+    def __init__(self, request: SearchRequest, parsed: syntax.Parsed, scope: Scope, parts: Parts, pause: Pause) -> None:
         self._request = request
         self._parsed = parsed
         self._scope = scope
         self._parts = parts
         self._intent = request.intent.strip() or parsed.intent
-        self._course = Course(scope.index.name, parts.costs, request.budget_ms, request.top_k)
+        self._pause = pause
+        self._course = Course(scope.index.name, parts.costs, request.budget_ms, request.top_k, pause)
         self._nearest: Nearest | None = None
 
     async def lexical(self) -> SearchReply:
@@ -61,6 +63,7 @@ class Asked:
     async def vector(self) -> SearchReply:
         if not self._parsed.vectors and not self._parsed.passages:
             raise QmdError("invalid", "There is nothing to find the meaning of.", "Write what you look for.")
+        await self._pause.over()
         found = await self._near(self._request.top_k, even_if_foreign=True)
         scores = await self._evidence([one.document for one in found])
         return await self._reply("vector", await self._judged_by_vectors(found, scores))
@@ -72,7 +75,8 @@ class Asked:
             nearing = group.create_task(self._near_or_why_not(depth))
             words = await finding
             if emit is not None:
-                await emit(await self._reply("lexical", words, done=False))
+                await emit(await self._reply("lexical", words[: self._pause.rows], done=False))
+            await self._pause.over()
             more_words, more_near = await self._reworded(words, depth)
         near = nearing.result()
         fused: Sequence[Found] = words
@@ -112,6 +116,7 @@ class Asked:
         """Vectors where they help, are there, and are there in time; None, and a stage that says why, where not."""
         if not self._parsed.vectors and not self._parsed.passages:
             return None
+        await self._pause.over()
         return await self._course.within("vector", partial(self._near, limit, even_if_foreign=False))
 
     async def _reworded(

@@ -37,10 +37,11 @@ class Costs:
 
 
 class Budget:
-    """The time that one search may take, from now on; without a limit, everything fits."""
+    """The time that one search may take; without a limit, everything fits."""
 
-    def __init__(self, budget_ms: int | None, costs: Costs) -> None:
-        self._started = time.perf_counter()
+    def __init__(self, budget_ms: int | None, costs: Costs, starts: float | None = None) -> None:
+        """`starts`: from when on it counts (perf_counter); now, where it is not given."""
+        self._starts = time.perf_counter() if starts is None else starts
         self._costs = costs
         self.limit_ms = budget_ms
         self._reserved_ms = 0.0
@@ -53,7 +54,7 @@ class Budget:
         """Infinite without a limit, else what is left for stages, never below 0."""
         if self.limit_ms is None:
             return float("inf")
-        passed = (time.perf_counter() - self._started) * 1000
+        passed = max(0.0, time.perf_counter() - self._starts) * 1000
         return max(0.0, self.limit_ms - passed - self._reserved_ms)
 
     def fits(self, stage: str, units: int = 1) -> bool:

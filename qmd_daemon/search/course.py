@@ -13,6 +13,7 @@ from ipc.errors import QmdError
 from ipc.protocol import Stage
 from qmd_daemon.search.costs import Budget, Costs
 from qmd_daemon.search.meaning import Unfit
+from qmd_daemon.search.pause import Pause
 
 T = TypeVar("T")
 
@@ -20,13 +21,13 @@ T = TypeVar("T")
 class Course:
     """Keeps the stages in the order they ended, and each within what is left of the budget."""
 
-    def __init__(self, index: str, costs: Costs, budget_ms: int | None, rows: int) -> None:
-        """`rows`: how many hits will be shown, for which time is kept."""
+    def __init__(self, index: str, costs: Costs, budget_ms: int | None, rows: int, pause: Pause) -> None:
+        """`rows`: how many hits will be shown, for which time is kept. The budget counts from the pause's end on."""
         self.stages: list[Stage] = []
         self.notes: list[str] = []
         self._index = index
         self._costs = costs
-        self._budget = Budget(budget_ms, costs)
+        self._budget = Budget(budget_ms, costs, pause.ends)
         self._budget.reserve(self._cost("show"), rows)
 
     def ran(self, name: str, started: float, count: int, units: int = 1) -> None:

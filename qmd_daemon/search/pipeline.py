@@ -13,6 +13,7 @@ from qmd_daemon.search.costs import Costs
 from qmd_daemon.search.judging import Judge, Judging
 from qmd_daemon.search.meaning import Meaning
 from qmd_daemon.search.models import Expander, Reranker
+from qmd_daemon.search.pause import Pause
 from qmd_daemon.search.scope import Scope
 from qmd_daemon.search.wording import Rewriter, Wording
 from qmd_daemon.store import documents, filters, reading
@@ -45,6 +46,7 @@ class Searcher:
         Raises QmdError: invalid (the query or a filter), not_found (a collection), and, for a VSearch only, no_model,
         overloaded, deadline or unavailable: a Query does with words what it cannot do with vectors, and says so.
         """
+        pause = Pause(request.pause_ms)
         parsed = syntax.parse(request.query)
         index = await self._indexes.get(request.index)
         collections = await index.database.read(partial(reading.chosen, names=request.collections))
@@ -58,7 +60,7 @@ class Searcher:
         )
         allowed = await index.database.read(partial(filters.documents, asked=wanted)) if wanted.by_documents else None
         scope = Scope(index, wanted, None if allowed is None else tuple(allowed), priority, request.deadline_s)
-        asked = Asked(request, parsed, scope, self._parts)
+        asked = Asked(request, parsed, scope, self._parts, pause)
         match request:
             case Search():
                 return await asked.lexical()

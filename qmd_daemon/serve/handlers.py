@@ -64,7 +64,6 @@ from qmd_daemon.serve.dispatch import Answer, Emit
 from qmd_daemon.serve.feed import Feed
 from qmd_daemon.serve.lifecycle import Lifecycle
 from qmd_daemon.serve.models import PRIORITIES, Models
-from qmd_daemon.serve.pausing import paused
 from qmd_daemon.serve.pulling import Puller
 from qmd_daemon.serve.stock import Stock
 from qmd_daemon.store import documents, reading
@@ -109,7 +108,7 @@ class Handlers:
         match request:
             case Search() | VSearch() | Query():
                 early = emit if request.stream else None
-                return Answer(await paused(self._searcher, request, early, PRIORITIES[request.client]))
+                return Answer(await self._searcher.search(request, early, PRIORITIES[request.client]))
             case Embed() | Rerank() | Expand() | Ps() | ModelsLoad() | ModelsUnload() | ModelsUse():
                 return await self._models.handle(request)
             case Catalog():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +30,10 @@ def test_time_is_kept_for_what_must_still_come() -> None:
     budget = Budget(100, costs)
     budget.reserve("show", 1)
     assert budget.left_ms() < 10.1
+
+
+def test_until_it_starts_nothing_is_spent() -> None:
+    assert Budget(100, Costs(), time.perf_counter() + 60).left_ms() == 100
 
 
 def test_without_a_limit_nothing_times_out() -> None:

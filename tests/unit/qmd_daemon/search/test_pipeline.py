@@ -23,6 +23,7 @@ from qmd_daemon.store.index import Index, Indexes
 from tests.unit.qmd_daemon.store.library import add_collection, digest
 
 DIMENSION = 64
+LONG_MS = 10_000  # a pause that no test sits out
 WRITTEN_NS = 1_250_000_000
 TEXTS = {
     ("notes", "batches.md"): "---\ntags: gpu\n---\n# Batches\n\nBatches are cut by tokens, sorted by length.",
@@ -317,3 +318,58 @@ class TestRelevance:
         reply = await bench.searcher().search(Search(query="batches", min_relevance=0.9))
         assert paths(reply) == ["batches.md"]
         assert any("no model here says how relevant" in note for note in reply.notes)
+
+
+class Heard:
+    """The earlier replies of a search, as they come."""
+
+    def __init__(self) -> None:
+        self.replies: list[SearchReply] = []
+        self.first = asyncio.Event()
+
+    async def emit(self, reply: SearchReply) -> None:
+        self.replies.append(reply)
+        self.first.set()
+
+
+class TestPause:
+    async def test_the_words_come_at_once_and_no_model_is_asked_before_its_end(self, bench: Bench) -> None:
+        heard, query = Heard(), Query(query="batches", pause_ms=LONG_MS)
+        async with asyncio.TaskGroup() as tasks:
+            searching = tasks.create_task(bench.searcher().search(query, heard.emit))
+            await heard.first.wait()
+            searching.cancel()
+        assert [paths(reply)[0] for reply in heard.replies] == ["batches.md"]
+        assert bench.engine.asked == []
+
+    async def test_after_it_the_search_goes_on_from_the_words_it_has(self, bench: Bench) -> None:
+        heard = Heard()
+        reply = await bench.searcher(Judge("video")).search(Query(query="memory batches", pause_ms=1), heard.emit)
+        assert [one.stage for one in (*heard.replies, reply)] == ["lexical", "fused", "reranked"]
+        assert [stage.name for stage in reply.stages].count("lexical") == 1
+
+    async def test_meaning_waits_for_it_too(self, bench: Bench) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await bench.searcher().search(VSearch(query="batches", pause_ms=LONG_MS))
+        assert bench.engine.asked == []
+
+    async def test_what_asks_no_model_does_not_wait(self, bench: Bench) -> None:
+        async with asyncio.timeout(LONG_MS / 1000 / 2):
+            assert paths(await bench.searcher().search(Search(query="batches", pause_ms=LONG_MS)))
+
+    async def test_the_first_look_is_a_page_and_the_answer_is_all_that_was_asked_for(self, bench: Bench) -> None:
+        def write(connection: Any) -> None:
+            for number in range(20):
+                text = f"Sailing, part {number}"
+                intake.put(
+                    connection,
+                    intake.File("notes", f"{number}.md", text, digest(text), text, len(text), WRITTEN_NS, 1, {}),
+                )
+
+        index = await bench.indexes.get("index")
+        await index.database.write(write)
+        await index.catch_up()
+        heard = Heard()
+        reply = await bench.searcher().search(Query(query="sailing", top_k=20, pause_ms=1), heard.emit)
+        assert (len(heard.replies[0].results), len(reply.results)) == (12, 20)
