@@ -63,7 +63,7 @@ catalog: install
 	mkdir -p build
 	$(BIN)/pybabel -q extract -k tr -k trn:1,2 -k N_ --no-location --sort-output -o build/qmd.pot qmd_tui
 	$(BIN)/pybabel -q update -D qmd -d qmd_tui/locale -i build/qmd.pot --omit-header --no-fuzzy-matching
-	$(BIN)/pybabel -q compile -D qmd -d qmd_tui/locale
+	$(BIN)/pybabel -q compile -f -D qmd -d qmd_tui/locale
 
 clean:
 	rm -rf $(VENV) $(OTHERS) $(PARITY) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
+from textual.command import Provider
 from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
@@ -31,12 +32,18 @@ from qmd_tui.screens.search import SearchScreen
 from qmd_tui.session import Connect, Session
 from qmd_tui.settings import Settings
 from qmd_tui.theme import CYCLE, themes
-from qmd_tui.told import error_text
+from qmd_tui.told import Spoken, error_text
 
 if TYPE_CHECKING:
     from qmd_tui.screens.panel import Panel
 
 _RESTART_S = 1.0
+
+
+def _commands() -> type[Provider]:
+    from qmd_tui.palette import Commands  # not before the palette is opened
+
+    return Commands
 
 
 class QmdApp(App[list[str]]):
@@ -47,6 +54,7 @@ class QmdApp(App[list[str]]):
     # The search screen's styles are the app's: for those that come with a screen, all are parsed a second time.
     CSS_PATH = "screens/search.tcss"
     BINDINGS = keys.APP
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
 
     def __init__(self, connect: Connect, settings: Settings) -> None:
         # Without colours, Textual's filter takes them all away only from what it takes for the terminal's own.
@@ -118,7 +126,7 @@ class QmdApp(App[list[str]]):
         try:
             document = await self.session.document(wish.hit.file, wish.line, 1)
             if not document.location:
-                raise QmdError("not_found", "This document has no file on this machine.")
+                raise Spoken("not_found", tr("This document has no file on this machine."))
             make = editor.command if wish.using == "editor" else editor.pager
             configured = self.settings.editor if wish.using == "editor" else self.settings.pager
             outside.run(self, make(configured, document.location, wish.line), wish.using)
@@ -134,6 +142,12 @@ class QmdApp(App[list[str]]):
             self.pop_screen()
         else:
             self.push_screen(HelpScreen(self.screen.active_bindings.values()))
+
+    def action_command_palette(self) -> None:
+        from qmd_tui.palette import palette
+
+        if not isinstance(self.screen, ModalScreen):
+            self.push_screen(palette())
 
     def action_visit(self, name: str) -> None:
         """Go to a screen beside the search screen; from there to another, and by the same key back."""
@@ -184,14 +198,15 @@ class QmdApp(App[list[str]]):
         """A bug in the session: note it down, tell, and go on with a new connection."""
         if event.worker is self._session_worker and event.state is WorkerState.ERROR and event.worker.error is not None:
             self._note_crash(event.worker.error)
-            self.complain(QmdError("internal", "The connection broke: an internal error.", self._see_crash_file()))
+            self.complain(Spoken("internal", tr("The connection broke: an internal error."), self._see_crash_file()))
             self.set_timer(_RESTART_S, self._start_session)
 
     def _fatal_error(self) -> None:
         """Textual prints a traceback with all variables here. A person gets a sentence, and where the rest is."""
         if self._exception is not None:
             self._note_crash(self._exception)
-        self.panic(Content(f"qmd: the program has stopped: an internal error. {self._see_crash_file()}").plain)
+        stopped = tr("The program has stopped: an internal error.")
+        self.panic(Content(f"qmd: {stopped} {self._see_crash_file()}").plain)
 
     def _note_crash(self, error: BaseException) -> None:
         try:
@@ -201,7 +216,7 @@ class QmdApp(App[list[str]]):
             pass  # a full disk is no reason for a second crash
 
     def _see_crash_file(self) -> str:
-        return f"See {self.settings.crash_file}."
+        return tr("See {file}.").format(file=self.settings.crash_file)
 
 
 def _panel(name: str) -> type[Panel]:

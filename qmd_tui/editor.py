@@ -7,7 +7,8 @@ import shlex
 import shutil
 from collections.abc import Callable
 
-from ipc.errors import QmdError
+from qmd_tui.language import tr
+from qmd_tui.told import Spoken
 
 # Tried in this order where neither VISUAL nor EDITOR is set. `editor` is Debian's own choice.
 FALLBACKS = ("editor", "nano", "micro", "nvim", "vim", "vi", "emacs", "hx")
@@ -26,7 +27,9 @@ def command(editor: str, path: str, line: int, which: Callable[[str], str | None
     try:
         start = shlex.split(editor) or _installed(which)
     except ValueError as error:
-        raise QmdError("invalid", f"$EDITOR cannot be read: {error}.", "Check its quotes.") from None
+        raise Spoken(
+            "invalid", tr("$EDITOR cannot be read: {why}.").format(why=error), tr("Check its quotes.")
+        ) from None
     name = os.path.basename(start[0])
     if name in _PLUS:
         return [*start, f"+{line}", path]
@@ -41,7 +44,7 @@ def pager(configured: str, path: str, line: int, which: Callable[[str], str | No
     """The arguments that page through `path` from `line` on. `configured`: as in $PAGER; "" is less, else more."""
     chosen = configured or next((name for name in ("less", "more") if which(name)), "")
     if not chosen:
-        raise QmdError("not_found", "There is no pager.", "Set $PAGER to yours, such as `export PAGER=less`.")
+        raise Spoken("not_found", tr("There is no pager."), tr("Set $PAGER to yours, such as `export PAGER=less`."))
     return command(chosen, path, line, which)
 
 
@@ -49,4 +52,4 @@ def _installed(which: Callable[[str], str | None]) -> list[str]:
     for name in FALLBACKS:
         if which(name):
             return [name]
-    raise QmdError("not_found", "There is no editor.", "Set $EDITOR to yours, such as `export EDITOR=vim`.")
+    raise Spoken("not_found", tr("There is no editor."), tr("Set $EDITOR to yours, such as `export EDITOR=vim`."))

@@ -11,21 +11,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
-from ipc.errors import QmdError
+from ipc.errors import DaemonUnreachable, QmdError
 from ipc.paths import DEFAULT_INDEX, Paths
-from ipc.protocol import DocumentReply, Get, Hit, Query, SearchReply
+from ipc.protocol import DocumentReply, Get, Hit, Query, Reply, Request, SearchReply
 from ipc.sync import SyncClient
-from qmd_tui import attach, configuration, editor, language, query
+from qmd_tui import attach, configuration, editor, language, outside, query
 from qmd_tui.language import tr, trn
 from qmd_tui.output import safe, streams
 from qmd_tui.settings import Settings
-from qmd_tui.told import error_text, phrase
+from qmd_tui.told import Spoken, error_text, phrase
 from qmd_tui.widgets.hit import age, first_match_line, percent, place, snippet_line
+from qmd_tui.widgets.stages import STAGES
 from qmd_tui.widgets.text import visible
 
 _RESULTS = 10
 _LINES = 20
+_WAIT_S = 30.0
+# A first search may have to load the model.
+_ANSWER_S = 150.0
+R = TypeVar("R", bound=Reply)
 
 
 def run(paths: Paths, *, index: str = DEFAULT_INDEX, place: str = "", key: str = "") -> int:
@@ -37,7 +43,14 @@ def run(paths: Paths, *, index: str = DEFAULT_INDEX, place: str = "", key: str =
     language.use(settings.language)
     endpoint = attach.elsewhere(paths, place, key) if place else daemon.ensure(paths)
     with endpoint.connect() as client:
-        Linear(client, settings, _read, streams.result).run()
+
+        def revive() -> None:
+            if not place:
+                daemon.ensure(paths)
+            client.ping(timeout_s=settings.ping_s)
+
+        client.ping(timeout_s=settings.ping_s)
+        Linear(client, settings, _read, streams.result, revive).run()
     return 0
 
 
@@ -50,7 +63,7 @@ def _read(prompt: str) -> str | None:
 
 
 class Linear:
-    """`ask` and `say` are the two ways between it and the person."""
+    """`ask` and `say` lead to the person and back; `revive` brings the daemon back, or raises QmdError."""
 
     def __init__(
         self,
@@ -58,11 +71,13 @@ class Linear:
         settings: Settings,
         ask: Callable[[str], str | None],
         say: Callable[[str], None],
+        revive: Callable[[], None],
     ) -> None:
         self._client = client
         self._settings = settings
         self._ask = ask
         self._say = say
+        self._revive = revive
         self._asked = ""
         self._hits: list[Hit] = []
         self._shown = 0
@@ -95,7 +110,7 @@ class Linear:
         self._say(trn("{count} result", "{count} results", len(reply.results)))
         for stage in reply.stages:
             if not stage.ran and stage.reason:
-                self._say(f"{tr(stage.name)}: {phrase(stage.reason)}")
+                self._say(f"{tr(STAGES[stage.name])}: {phrase(stage.reason)}")
         self._list()
 
     def _find(self, count: int) -> SearchReply:
@@ -107,7 +122,7 @@ class Linear:
             intent=asked.intent,
             top_k=count,
         )
-        reply = self._client.call(request, SearchReply, timeout_s=150.0)
+        reply = self._call(request, SearchReply, _ANSWER_S)
         self._hits = reply.results
         return reply
 
@@ -129,7 +144,8 @@ class Linear:
 
     def _hit(self, number: str) -> Hit:
         if not 1 <= int(number) <= len(self._hits):
-            raise QmdError("not_found", f"There is no result {number}.", "Type the number of one that was listed.")
+            told = tr("There is no result {number}.").format(number=number)
+            raise Spoken("not_found", told, tr("Type the number of one that was listed."))
         return self._hits[int(number) - 1]
 
     def _show(self, hit: Hit) -> None:
@@ -142,13 +158,23 @@ class Linear:
         line = first_match_line(hit)
         document = self._get(hit, line, 1)
         if not document.location:
-            raise QmdError("not_found", "This document has no file on this machine.")
+            raise Spoken("not_found", tr("This document has no file on this machine."))
         command = editor.command(self._settings.editor, document.location, line)
         try:
             subprocess.run(command, check=False)
         except OSError as error:
-            raise QmdError("not_found", f"Cannot start {command[0]}: {error.strerror}.", "Check $EDITOR.") from None
+            raise outside.cannot_start(command[0], error, "$EDITOR") from None
 
     def _get(self, hit: Hit, line: int, count: int) -> DocumentReply:
         request = Get(index=self._settings.index, ref=hit.file, from_line=line, max_lines=count)
-        return self._client.call(request, DocumentReply)
+        return self._call(request, DocumentReply, _WAIT_S)
+
+    def _call(self, request: Request, reply: type[R], timeout_s: float) -> R:
+        """Ask the daemon; one that is gone is brought back first, and asked once more."""
+        try:
+            self._client.ping(timeout_s=self._settings.ping_s)
+            return self._client.call(request, reply, timeout_s=timeout_s)
+        except DaemonUnreachable:
+            self._say(tr("The daemon is gone. It is looked for again."))
+            self._revive()
+            return self._client.call(request, reply, timeout_s=timeout_s)

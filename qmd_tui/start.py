@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from ipc.paths import DEFAULT_INDEX, Paths
@@ -23,7 +25,7 @@ def run(paths: Paths, *, index: str = DEFAULT_INDEX, pick: bool = False, place: 
     config = configuration.load(os.path.join(paths.config, "tui.toml"))
     settings = Settings.from_environment(index=index, state=paths.state, config=config, pick=pick)
     app = QmdApp(partial(attach, paths, place, key), settings)
-    with _terminal_as_stdout():
+    with _at_the_terminal():
         picked = app.run()
     for one in picked or []:
         streams.result(one)
@@ -32,17 +34,31 @@ def run(paths: Paths, *, index: str = DEFAULT_INDEX, pick: bool = False, place: 
     return 1 if pick and not picked else 0
 
 
-class _terminal_as_stdout:  # noqa: N801 - used as a function is
-    """Textual measures the terminal through stdout and draws on stderr: in `vim $(qmd --pick)` they differ."""
+@contextmanager
+def _at_the_terminal() -> Iterator[None]:
+    """Textual reads from 0, measures 1 and draws on 2. Where one of them leads elsewhere, as 1 does in
+    `vim $(qmd --pick)`, the terminal takes its place meanwhile.
+    """
+    kept: dict[int, int] = {}
+    away = [number for number in range(3) if not os.isatty(number)]
+    if away:
+        sys.stdout.flush()
+        terminal = _terminal()
+        for number in away:
+            kept[number] = os.dup(number)
+            os.dup2(terminal, number)
+        os.close(terminal)
+    try:
+        yield
+    finally:
+        for number, before in kept.items():
+            os.dup2(before, number)
+            os.close(before)
 
-    def __enter__(self) -> None:
-        self._kept = -1
-        if not os.isatty(1) and os.isatty(2):
-            sys.stdout.flush()
-            self._kept = os.dup(1)
-            os.dup2(2, 1)
 
-    def __exit__(self, *_: object) -> None:
-        if self._kept >= 0:
-            os.dup2(self._kept, 1)
-            os.close(self._kept)
+def _terminal() -> int:
+    """A descriptor of the terminal that the person sits at. Raises OSError where there is none."""
+    try:
+        return os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return os.dup(next((number for number in (2, 0) if os.isatty(number)), 2))

@@ -7,7 +7,8 @@ here for the catalog; one that is not is shown as it came, behind what its code 
 from __future__ import annotations
 
 from ipc.errors import QmdError
-from qmd_tui.language import N_, current, tr
+from ipc.protocol import ErrorBody
+from qmd_tui.language import ENGLISH, N_, current, tr
 from qmd_tui.output import safe
 
 # Why a stage did not run (qmd_daemon.search.course), and what a job is at (qmd_daemon.ingest).
@@ -27,6 +28,19 @@ _PHRASES = (
     N_("systemd to start the daemon"),
     N_("left out"),
     N_("Nothing here seems relevant."),
+)
+# Errors that a person meets here, without anything in them that changes.
+_SENTENCES = (
+    N_("The daemon is not there yet."),
+    N_("Try again in a moment."),
+    N_("There is no daemon at the other end."),
+    N_("The daemon went away before it had answered."),
+    N_("Start it with `qmd server` to see why."),
+    N_("Too many texts are waiting for the model."),
+    N_("Try again in a while."),
+    N_("The daemon is stopping."),
+    N_("There is no search by meaning without an embedding model."),
+    N_("Another embedding model is used from now on."),
 )
 _CODES = {
     "malformed": N_("The request was not understood."),
@@ -48,14 +62,27 @@ _CODES = {
 }
 
 
+class Spoken(QmdError):
+    """An error of the interface itself, which speaks the person's language already."""
+
+
 def phrase(text: str) -> str:
     """A few words of the daemon's."""
     return safe.line(tr(text))
 
 
+def failure(body: ErrorBody) -> str:
+    """Why a job failed, told as an error is."""
+    return error_text(QmdError(body.code, body.message, body.hint))
+
+
 def error_text(error: QmdError) -> str:
-    """An error as a person reads it: what its code means in their language, then the daemon's own sentence."""
-    own = safe.block(str(error))
-    if current() == "en":
-        return own
-    return f"{tr(_CODES.get(error.code, ''))} {own}".strip()
+    """An error as a person reads it: what its code means in their language, then its own sentences.
+
+    These are in their language, too, where the catalog has them; then nobody needs to be told what the code means.
+    """
+    if isinstance(error, Spoken):
+        return safe.block(str(error))
+    message, hint = (safe.block(tr(text)) for text in (error.message, error.hint))
+    means = "" if current() == ENGLISH or message != safe.block(error.message) else tr(_CODES.get(error.code, ""))
+    return " ".join(part for part in (means, message, hint) if part)

@@ -152,11 +152,10 @@ def _leading_index(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:
 
 def _without_command(index: str | None, flags: Sequence[str]) -> int:
     """The terminal UI. Only its flags are read here: nothing heavy is imported before they are known to be right."""
-    from qmd_tui.cli.screen import read
+    from qmd_tui.cli.screen import read, terminal_for
 
     wanted = read(flags)
-    terminal = sys.stdin.isatty() and (sys.stderr.isatty() if wanted.pick else sys.stdout.isatty())
-    if not terminal and not wanted.linear:
+    if not wanted.linear and not terminal_for(wanted):
         streams.heading(_help())
         return 1
     chosen = _index(index or wanted.index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -32,3 +33,16 @@ def read(argv: Sequence[str]) -> Flags:
     parser.add_argument("--key", metavar="FILE", default="", help="the key for it (QMD_KEY, else client.key)")
     parser.add_argument("--index", metavar="NAME", default=None, help="another index than the default one")
     return Flags(**vars(parser.parse(argv)))
+
+
+def terminal_for(wanted: Flags) -> bool:
+    """Whether there is a terminal to draw on. What is picked may go to a pipe, and complaints to a file."""
+    if os.isatty(0) and os.isatty(2 if wanted.pick else 1):
+        return True
+    if not wanted.pick:
+        return False
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -35,7 +35,7 @@ from qmd_tui.language import N_, tr, trn
 from qmd_tui.messages import Granted, JobProgressed, Refused, Wished
 from qmd_tui.screens.dialogs import ConfirmScreen, Field, FormScreen, ReadScreen
 from qmd_tui.screens.panel import Panel
-from qmd_tui.told import error_text, phrase
+from qmd_tui.told import error_text, failure, phrase
 from qmd_tui.widgets import progress
 from qmd_tui.widgets.directories import Directories
 from qmd_tui.widgets.status import COUNTS, JOBS
@@ -199,7 +199,7 @@ class CollectionsScreen(Panel):
         told = [f"{count:,} {tr(COUNTS.get(what, what))}" for what, count in job.counts.items()]
         lines = [Content(", ".join(told))] if told else []
         if job.error is not None:
-            lines.append(Content.styled(visible(f"{job.error.message} {job.error.hint}"), "$error"))
+            lines.append(Content.styled(visible(failure(job.error)), "$error"))
         lines += [Content.assemble(visible(one.path), (f"  {phrase(one.reason)}", "$warning")) for one in job.skipped]
         if (more := job.counts.get("skipped", 0) - len(job.skipped)) > 0:
             lines.append(Content(trn("and {count} more", "and {count} more", more)))
@@ -251,7 +251,7 @@ def _job_row(job: Job, now: float) -> list[str]:
     name = f"{tr(JOBS[job.kind])} {visible(', '.join(job.collections))}".strip()
     at = visible(job.current or job.phase) if job.state == "running" else ""
     if job.error is not None:
-        at = visible(job.error.message)
+        at = visible(failure(job.error))
     bar = progress.bar(job, _BAR_CELLS)
     left = progress.duration(progress.left_s(job, now))
     state = tr(progress.STATES[job.state])

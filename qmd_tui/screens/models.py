@@ -199,7 +199,7 @@ def _row(one: CatalogModel, loaded: ModelStatus | None, now: float) -> list[str]
     if one.size_bytes:
         disk = f"{disk}, {size(one.size_bytes)} {' '.join(one.quantizations)}".rstrip()
     elif one.download_bytes:
-        disk = f"{disk}, {tr('to fetch')} {size(one.download_bytes)}"
+        disk = ", ".join((disk, tr("to fetch {size}").format(size=size(one.download_bytes))))
     role = tr(ROLES[one.role])
     return [name, role, " ".join(one.profiles), disk, _memory(loaded, now), visible(one.license)]
 

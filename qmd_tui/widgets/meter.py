@@ -64,7 +64,9 @@ def _card_forms(card: Card, cards: int, spark: str) -> list[str]:
     more = f"+{cards - 1}" if cards > 1 else ""
     busy = "" if card.utilization_ratio is None else percent(card.utilization_ratio)
     memory = _memory(card)
-    own = "" if card.memory_ours_bytes is None else f"({tr('ours')} {size(card.memory_ours_bytes)})"
+    own = ""
+    if card.memory_ours_bytes is not None:
+        own = tr("(ours {size})").format(size=size(card.memory_ours_bytes))
     heat = "" if card.temperature_c is None else f"{card.temperature_c:.0f}°C"
     power = "" if card.power_w is None else f"{card.power_w:.0f}W"
     return [

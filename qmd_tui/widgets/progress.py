@@ -61,8 +61,8 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < 99.5:
-        return f"{seconds:.0f} {tr('s')}"
+        return tr("{count} s").format(count=f"{seconds:.0f}")
     minutes = round(seconds / 60)
     if minutes < 100:
-        return f"{minutes} {tr('min')}"
-    return f"{minutes // 60} {tr('h')} {minutes % 60} {tr('min')}"
+        return tr("{minutes} min").format(minutes=minutes)
+    return tr("{hours} h {minutes} min").format(hours=minutes // 60, minutes=minutes % 60)

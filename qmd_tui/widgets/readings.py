@@ -26,7 +26,8 @@ def readings(samples: Sequence[GpuSample], width: int, height: int) -> list[Cont
         lines += _card(samples, place, width, plot_height)
     if not latest.cards:
         reason = phrase(latest.reason)
-        lines.append(Content.styled(f"{tr('no GPU')}: {reason}" if reason else tr("no GPU"), "bold"))
+        told = tr("no GPU")
+        lines.append(Content.styled(f"{told}: {reason}" if reason else told, "bold"))
     lines += _machine(samples, width, plot_height)
     lines += workload(samples, width, plot_height)
     return lines
@@ -65,14 +66,17 @@ def _memory(card: Card, ceiling: int) -> str:
     used, ours, total = card.memory_used_bytes or 0, card.memory_ours_bytes, card.memory_total_bytes
     parts = []
     if ours is not None:
-        mine = f"{tr('ours')} {size(ours)}"
-        parts.append(f"{mine} {tr('of at most')} {size(ceiling)}" if ceiling else mine)
-        parts.append(f"{tr('others')} {size(max(used - ours, 0))}")
+        parts.append(_at_most(tr("ours {size}").format(size=size(ours)), ceiling))
+        parts.append(tr("others {size}").format(size=size(max(used - ours, 0))))
     else:
-        parts.append(f"{tr('used')} {size(used)}")
+        parts.append(tr("used {size}").format(size=size(used)))
     if total is not None:
-        parts.append(f"{tr('free')} {size(max(total - used, 0))}")
+        parts.append(tr("free {size}").format(size=size(max(total - used, 0))))
     return " · ".join(parts)
+
+
+def _at_most(told: str, ceiling: int) -> str:
+    return tr("{what} of at most {size}").format(what=told, size=size(ceiling)) if ceiling else told
 
 
 def _machine(samples: Sequence[GpuSample], width: int, height: int) -> list[Content]:
@@ -81,17 +85,20 @@ def _machine(samples: Sequence[GpuSample], width: int, height: int) -> list[Cont
     cells = cells_of(width)
     lines: list[Content] = []
     if latest.machine_cpu_ratio is not None:
-        worker = "" if latest.worker_cpu is None else f" · {tr('worker')} {latest.worker_cpu:.1f} {tr('cores')}"
-        told = f"{percent(latest.machine_cpu_ratio)}{worker}"
+        told = percent(latest.machine_cpu_ratio)
+        if latest.worker_cpu is not None:
+            told = " · ".join((told, tr("worker {count} cores").format(count=f"{latest.worker_cpu:.1f}")))
         lines += plotted("CPU", told, plot([one.machine_cpu_ratio for one in samples], cells, height))
     total = latest.machine_memory_total_bytes
     if total and latest.machine_memory_used_bytes is not None:
         used = latest.machine_memory_used_bytes
         own = latest.worker_memory_bytes
-        parts = [f"{tr('worker')} {size(own)}"] if own is not None else []
-        if parts and latest.ceiling_bytes and not latest.cards:
-            parts[0] += f" {tr('of at most')} {size(latest.ceiling_bytes)}"
-        parts += [f"{tr('used')} {size(used)}", f"{tr('free')} {size(total - used)}"]
+        parts = []
+        if own is not None:
+            parts.append(
+                _at_most(tr("worker {size}").format(size=size(own)), 0 if latest.cards else latest.ceiling_bytes)
+            )
+        parts += [tr("used {size}").format(size=size(used)), tr("free {size}").format(size=size(total - used))]
         values = [one.machine_memory_used_bytes for one in samples]
         lines += plotted(tr("memory"), " · ".join(parts), plot(values, cells, height, float(total)))
     return [*lines, Content("")] if lines else []

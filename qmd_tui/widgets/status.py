@@ -10,7 +10,7 @@ from ipc.protocol import EngineStatus, GpuSample, IndexStatus, Job
 from qmd_tui.facts import Facts
 from qmd_tui.language import N_, tr, trn
 from qmd_tui.messages import ConnectionChanged
-from qmd_tui.told import phrase
+from qmd_tui.told import failure, phrase
 from qmd_tui.widgets import meter
 from qmd_tui.widgets.text import shorten, visible
 from qmd_tui.widgets.units import percent, size
@@ -155,7 +155,7 @@ def job_forms(job: Job) -> list[str]:
     """How far a job is, or how it ended."""
     name = tr(JOBS[job.kind])
     if job.state == "failed":
-        reason = visible(job.error.message if job.error else "")
+        reason = visible(failure(job.error)) if job.error else ""
         failed = tr("{job} failed").format(job=name)
         return [f"{failed}: {reason}", failed]
     if job.state == "cancelled":

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import msgspec
+import pytest
 from textual.pilot import Pilot
 
 from ipc.errors import QmdError
@@ -156,10 +157,13 @@ def quick(**changes: Any) -> Settings:
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], object], deadline_s: float = 60.0) -> None:
-    """Let the app work until the condition holds."""
-    async with asyncio.timeout(deadline_s):
-        while not condition():
-            await pilot.pause()
+    """Let the app work until the condition holds. Fails the test with what is on the screen instead."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not condition():
+                await pilot.pause()
+    except TimeoutError:
+        pytest.fail(f"It did not come within {deadline_s:g} s. The screen:\n{screen_text(pilot)}")
 
 
 async def ask(pilot: Pilot[None], text: str) -> None:

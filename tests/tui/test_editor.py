@@ -96,7 +96,7 @@ async def test_a_terminal_that_cannot_be_handed_over_is_told(line: Line) -> None
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await ask(pilot, "v")
         await pilot.press("enter")
-        await until(pilot, lambda: "cannot be handed to the editor" in screen_text(pilot))
+        await until(pilot, lambda: "cannot be handed to another program" in screen_text(pilot))
 
 
 async def test_a_document_without_a_file_is_told(app: QmdApp, client: FakeClient, started: list[list[str]]) -> None:
