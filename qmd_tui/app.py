@@ -16,7 +16,7 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import Worker, WorkerError, WorkerState
 
 from ipc.errors import QmdError
-from qmd_tui import keys, language
+from qmd_tui import keys, language, upstream
 from qmd_tui.facts import Facts
 from qmd_tui.history import History
 from qmd_tui.language import tr
@@ -57,6 +57,7 @@ class QmdApp(App[list[str]]):
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
 
     def __init__(self, connect: Connect, settings: Settings) -> None:
+        upstream.mend()
         # Without colours, Textual's filter takes them all away only from what it takes for the terminal's own.
         super().__init__(ansi_color=None if settings.color else True)
         # Here, and not when it is mounted: all styles would be made a second time.
