@@ -108,7 +108,7 @@ def _options() -> argparse.Namespace:
 def _measure(client: SyncClient, root: str, name: str, modes: list[str]) -> Iterator[Measured]:
     """Index a collection in an index of its own, and ask all its questions."""
     collection, _, language = name.partition(":")
-    _index(client, os.path.join(root, collection, "docs"), collection)
+    index_directory(client, os.path.join(root, collection, "docs"), collection)
     file = f"queries.{language}.tsv" if language else "queries.tsv"
     questions = judged.read(os.path.join(root, collection), file)
     for mode in modes:
@@ -124,7 +124,8 @@ def _measure(client: SyncClient, root: str, name: str, modes: list[str]) -> Iter
         yield measured
 
 
-def _index(client: SyncClient, path: str, index: str) -> None:
+def index_directory(client: SyncClient, path: str, index: str) -> None:
+    """Index a directory in an index of its own, or bring it up to date."""
     try:
         _finish(client, client.call(CollectionAdd(index=index, path=path, name="docs", mask="**/*.md")).job)
     except QmdError as error:

@@ -31,6 +31,7 @@ def search(
     top_k: int = 10,
     collections: Sequence[str] = (),
     min_score: float | None = None,
+    min_relevance: float | None = None,
     explain: bool = False,
     restrict: Mapping[str, Any] | None = None,
     index: str = DEFAULT_INDEX,
@@ -53,6 +54,7 @@ def search(
         allowed = filters.documents(connection, wanted)
         found = _retry(lambda: hits.lexical(_reader(paths, index), parsed, top_k, wanted.collections, allowed))
         found = [one for one in found if min_score is None or one.score >= min_score]
+        found, notes = hits.relevant_enough(found, min_relevance)
         results = hits.rows(connection, found, parsed, index, explain=explain)
     stage = {
         "name": "lexical",
@@ -61,7 +63,7 @@ def search(
         "count": len(results),
         "reason": "",
     }
-    return {"results": results, "stage": "lexical", "stages": [stage], "notes": []}
+    return {"results": results, "stage": "lexical", "stages": [stage], "notes": notes}
 
 
 def get(

@@ -47,13 +47,21 @@ class Contribution(Struct, frozen=True, kw_only=True):
 
 
 class Explain(Struct, frozen=True, kw_only=True):
-    """Why a hit is where it is. When it was reranked, its score is `trust` × `fused` + (1 - `trust`) × `rerank`."""
+    """Why a hit is where it is. When it was reranked, its score is `trust` × `fused` + (1 - `trust`) × `rerank`.
+
+    What its relevance was judged by: `coverage`, how much of what the words asked for could say its words do (0 to
+    1); the `cosine` of its best passage, beside the `usual_cosine` of the passages searched and their `spread`.
+    """
 
     contributions: list[Contribution] = []
     matched_terms: list[str] = []
     fused: float | None = None
     rerank: float | None = None
     trust: float | None = None
+    coverage: float | None = None
+    cosine: float | None = None
+    usual_cosine: float | None = None
+    spread: float | None = None
 
 
 class Stage(Struct, frozen=True, kw_only=True):

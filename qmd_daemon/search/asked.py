@@ -13,6 +13,7 @@ import msgspec
 from ipc.errors import QmdError
 from ipc.protocol import Hit, SearchReply, SearchRequest
 from qmd_daemon.search import calibrate, fusion, hits, judging, syntax
+from qmd_daemon.search.calibrate import Evidence
 from qmd_daemon.search.costs import Costs
 from qmd_daemon.search.course import Course
 from qmd_daemon.search.hits import CANDIDATES, Found
@@ -272,29 +273,30 @@ class Asked:
 
     async def _relevant(self, found: Sequence[Found], words: Sequence[Found]) -> Sequence[Found]:
         """The first hits, with their relevance where the embedding model's is known."""
-        return await self._judged_by_vectors(found, {one.document: one.score for one in words})
+        return await self._judged_by_vectors(found, {one.document: one.evidence for one in words if one.evidence})
 
-    async def _judged_by_vectors(self, found: Sequence[Found], evidence: dict[int, float]) -> Sequence[Found]:
-        model = self._parts.meaning.model_name()
-        shown = found[: self._request.top_k]
-        if self._nearest is None or not self._nearest.vectors or not calibrate.known(model):
+    async def _judged_by_vectors(self, found: Sequence[Found], words: dict[int, Evidence]) -> Sequence[Found]:
+        nearest = self._nearest
+        if nearest is None or not nearest.vectors or not calibrate.known(nearest.model):
             return found
-        cosines = await self._parts.meaning.cosines(self._scope, self._nearest.vectors, [one.document for one in shown])
-        return [
-            one._replace(relevance=calibrate.relevance(model, cosines[one.document], evidence.get(one.document, 0.0)))
-            if one.document in cosines
-            else one
-            for one in shown
-        ]
+        shown = found[: self._request.top_k]
+        near = await self._parts.meaning.closeness(self._scope, nearest.vectors, [one.document for one in shown])
+        judged = []
+        for one in shown:
+            evidence = words.get(one.document, calibrate.NO_WORDS)._replace(closeness=near.get(one.document))
+            relevance = calibrate.relevance(evidence, nearest.model)
+            judged.append(one._replace(evidence=evidence, relevance=relevance))
+        return judged
 
-    async def _evidence(self, wanted: Sequence[int]) -> dict[int, float]:
-        """The lexical scores of some documents."""
+    async def _evidence(self, wanted: Sequence[int]) -> dict[int, Evidence]:
+        """What the words say of some documents."""
         parsed = self._parsed
         if not parsed.lexical and parsed.vectors:
             parsed = _only(syntax.terms(parsed.vectors[0]))
         if not parsed.lexical or not wanted:
             return {}
-        return {one.document: one.score for one in await self._search_words(parsed, len(wanted), wanted)}
+        found = await self._search_words(parsed, len(wanted), wanted)
+        return {one.document: one.evidence for one in found if one.evidence}
 
     # -- telling -------------------------------------------------------------------------------
 
@@ -304,7 +306,8 @@ class Asked:
         notes = list(self._course.notes)
         chosen = [one for one in found[: request.top_k] if request.min_score is None or one.score >= request.min_score]
         if done:
-            chosen = self._relevant_enough(chosen, notes)
+            chosen, more = hits.relevant_enough(chosen, request.min_relevance)
+            notes += more
         rows = await self._scope.index.database.read(
             partial(hits.rows, found=chosen, parsed=self._parsed, index=self._scope.index.name, explain=request.explain)
         )
@@ -315,20 +318,6 @@ class Asked:
             stages=list(self._course.stages),
             notes=notes,
             done=done,
-        )
-
-    def _relevant_enough(self, found: list[Found], notes: list[str]) -> list[Found]:
-        """What is above `min_relevance`; and a note when nothing is likely to answer."""
-        known = [one.relevance for one in found if one.relevance is not None]
-        least = self._request.min_relevance
-        if not known:
-            if least is not None and found:
-                notes.append("Without min_relevance: no model here says how relevant a hit is.")
-            return found
-        if max(known) < calibrate.NOTHING:
-            notes.append("Nothing here seems relevant.")
-        return (
-            found if least is None else [one for one in found if one.relevance is not None and one.relevance >= least]
         )
 
 

@@ -10,9 +10,10 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from qmd_daemon.search import fusion, snippets, syntax
+from qmd_daemon.search import calibrate, fusion, snippets, syntax
+from qmd_daemon.search.calibrate import Evidence
 from qmd_daemon.search.fusion import Part
-from qmd_daemon.store import documents
+from qmd_daemon.store import documents, segment
 from qmd_daemon.store.lexical import LexicalReader
 
 # How much of each list is fused. Deeper ones change the first page by less than the judgments can tell.
@@ -24,7 +25,8 @@ class Found(NamedTuple):
     """A document of an answer.
 
     `chunk` are the characters that vectors chose; `span` those that the snippet is from, None where words choose.
-    `fused` and `rerank` are what the score was blended from, the first with the weight `trust`.
+    `fused` and `rerank` are what the score was blended from, the first with the weight `trust`; `evidence` is what
+    the relevance was judged by.
     """
 
     document: int
@@ -35,6 +37,7 @@ class Found(NamedTuple):
     fused: float | None = None
     rerank: float | None = None
     trust: float | None = None
+    evidence: Evidence | None = None
     relevance: float | None = None
 
 
@@ -52,8 +55,28 @@ def lexical(
         )
         for number, query in enumerate(parsed.lexical, start=1)
     ]
-    fused = fusion.alone(lists[0].name, lists[0].items) if len(lists) == 1 else fusion.fuse(lists)
-    return [Found(one.document, one.score, one.parts) for one in fused][:limit]
+    if len(lists) != 1:
+        return [Found(one.document, one.score, one.parts) for one in fusion.fuse(lists)][:limit]
+    found = fusion.alone(lists[0].name, lists[0].items)
+    coverage = reader.coverage(parsed.lexical[0], [one.score for one in found])
+    pairs = any(segment.is_cjk(clause.text) for clause in parsed.lexical[0].clauses)
+    evidence = [Evidence(one.score, covered, pairs) for one, covered in zip(found, coverage, strict=True)]
+    return [
+        Found(one.document, one.score, one.parts, evidence=words, relevance=calibrate.relevance(words))
+        for one, words in zip(found, evidence, strict=True)
+    ]
+
+
+def relevant_enough(found: list[Found], least: float | None) -> tuple[list[Found], list[str]]:
+    """What is likely to answer, `least` or more; and notes: when nothing is, or nobody knows."""
+    judged = [(one.relevance, one.evidence) for one in found if one.relevance is not None]
+    if found and not judged:
+        unknown = "Without min_relevance: no model here says how relevant a hit is."
+        return found, [unknown] if least is not None else []
+    notes = ["Nothing here seems relevant."] if calibrate.nothing(judged) else []
+    if least is None:
+        return found, notes
+    return [one for one in found if one.relevance is not None and one.relevance >= least], notes
 
 
 def rows(
@@ -99,5 +122,16 @@ def _row(
             "fused": found.fused,
             "rerank": found.rerank,
             "trust": found.trust,
+            **_evidence(found.evidence),
         }
     return row
+
+
+def _evidence(evidence: Evidence | None) -> dict[str, float | None]:
+    near = evidence.closeness if evidence else None
+    return {
+        "coverage": evidence.coverage if evidence else None,
+        "cosine": near.cosine if near else None,
+        "usual_cosine": near.usual if near else None,
+        "spread": near.spread if near else None,
+    }

@@ -16,6 +16,7 @@ from ipc.errors import QmdError
 from qmd_daemon.engine.model import Kind
 from qmd_daemon.engine.supervisor import Engine
 from qmd_daemon.search import fusion
+from qmd_daemon.search.calibrate import Closeness
 from qmd_daemon.search.hits import Found
 from qmd_daemon.search.scope import Scope
 from qmd_daemon.store import changes, chunks, documents
@@ -44,22 +45,19 @@ class Unfit(Exception):
 
 
 class Nearest(NamedTuple):
-    """What vectors found for some texts: a list for each, best first, and what there is to note."""
+    """What vectors found for some texts: a list for each, best first, and what there is to note.
+
+    `model` is the name of the one that made the vectors.
+    """
 
     lists: list[list[Found]]
     vectors: list[NDArray[np.float32]]
     notes: list[str]
+    model: str
 
     def merged(self, limit: int) -> list[Found]:
         """One list, by the best cosine over all texts."""
-        best: dict[int, Found] = {}
-        for found in self.lists:
-            for one in found:
-                if one.document not in best or one.score > best[one.document].score:
-                    best[one.document] = one
-        ranked = sorted(best.values(), key=lambda one: -one.score)[:limit]
-        fused = fusion.alone("vector", [(one.document, one.score) for one in ranked])
-        return [one._replace(parts=scored.parts) for one, scored in zip(ranked, fused, strict=True)]
+        return _merged(self.lists, limit)
 
 
 class Meaning:
@@ -92,7 +90,7 @@ class Meaning:
             notes.append(f"{model.name} does not know this language: expect little of vectors.")
         if space is None or maker is None:
             what = "Nothing is embedded yet" if space is None else f"The vectors are of another model, {space.model}"
-            return Nearest([], [], [*notes, f"{what}: run `qmd embed`."])
+            return Nearest([], [], [*notes, f"{what}: run `qmd embed`."], model.name)
         vectors: list[NDArray[np.float32]] = []
         kinds: tuple[tuple[Kind, Sequence[str]], ...] = (("query", questions), ("document", passages))
         for kind, texts in kinds:
@@ -105,29 +103,30 @@ class Meaning:
             return await self.nearest(scope, questions, passages, limit, even_if_foreign=even_if_foreign)
         allowed = await index.database.read(partial(self._allowed, scope=scope, space=space.id))
         lists = [await self._one(scope, vector, limit, allowed) for vector in vectors]
-        return Nearest(lists, vectors, notes)
+        return Nearest(lists, vectors, notes, model.name)
 
-    async def cosines(
+    async def closeness(
         self, scope: Scope, vectors: Sequence[NDArray[np.float32]], wanted: Sequence[int]
-    ) -> dict[int, float]:
-        """The best cosine of each of these documents to any of the vectors; those without chunks are left out."""
+    ) -> dict[int, Closeness]:
+        """How near these documents' best chunks are to the vectors; documents without chunks are left out."""
+        space = scope.index.vectors.space
         ids = np.array(await scope.index.database.read(partial(chunks.ids_of, wanted=wanted)), dtype=np.int64)
-        best: dict[int, float] = {}
-        for vector in vectors if len(ids) else ():
+        if space is None or not len(ids):
+            return {}
+        allowed = await scope.index.database.read(partial(self._allowed, scope=scope, space=space.id))
+        best: dict[int, Closeness] = {}
+        for vector in vectors:
+            usual, spread = await asyncio.to_thread(scope.index.vectors.usual, vector, allowed)
             near = await asyncio.to_thread(scope.index.vectors.search, vector, len(ids), ids)
             for one in await scope.index.database.read(partial(_documents, near=near, scope=scope)):
-                best[one.document] = max(best.get(one.document, 0.0), one.score)
+                closeness = Closeness(one.score, usual, spread)
+                best[one.document] = max(best.get(one.document, closeness), closeness)
         return best
 
     async def near(self, scope: Scope, vector: NDArray[np.float32], space: int, limit: int) -> list[Found]:
         """The documents nearest to a vector of the active space, which is `space`."""
         allowed = await scope.index.database.read(partial(self._allowed, scope=scope, space=space))
-        return Nearest([await self._one(scope, vector, limit, allowed)], [vector], []).merged(limit)
-
-    def model_name(self) -> str:
-        """The embedding model in use; empty when there is none."""
-        model = self._engine.model()
-        return model.name if model else ""
+        return _merged([await self._one(scope, vector, limit, allowed)], limit)
 
     async def _one(
         self, scope: Scope, vector: NDArray[np.float32], limit: int, allowed: NDArray[np.int64] | None
@@ -170,6 +169,17 @@ def foreign(languages: Sequence[str], query: str) -> bool:
     )
     latin = sum(character.isalpha() and character < "\u0370" for character in query)
     return unknown > _FOREIGN_SHARE * (unknown + latin)
+
+
+def _merged(lists: Sequence[Sequence[Found]], limit: int) -> list[Found]:
+    best: dict[int, Found] = {}
+    for found in lists:
+        for one in found:
+            if one.document not in best or one.score > best[one.document].score:
+                best[one.document] = one
+    ranked = sorted(best.values(), key=lambda one: -one.score)[:limit]
+    fused = fusion.alone("vector", [(one.document, one.score) for one in ranked])
+    return [one._replace(parts=scored.parts) for one, scored in zip(ranked, fused, strict=True)]
 
 
 def _documents(connection: sqlite3.Connection, near: Sequence[tuple[int, float]], scope: Scope) -> list[Found]:

@@ -25,6 +25,8 @@ FORMAT = 1
 SCAN_MAX = 150_000
 # Up to so many vectors picked by a filter, each is compared one by one: under 1 ms.
 EXACT_MAX = 10_000
+# So many vectors tell what is usual: the standard error of their mean is a 16th of their spread.
+_SAMPLE = 256
 # Added in one turn: 64 take some 30 ms, for which a search has to wait.
 _ADD = 64
 _PREFIX, _SUFFIX = "vectors-", ".usearch"
@@ -119,6 +121,22 @@ class Graph:
                 return found[:k]
             wanted *= 4
         return self._compare(vector, k, allowed)
+
+    def usual(self, vector: NDArray[np.float32], allowed: NDArray[np.int64] | None) -> tuple[float, float]:
+        """Mean and standard deviation of the cosines to a sample of the vectors, or of the `allowed` ones.
+
+        (0, 0) when there are none.
+        """
+        if not self.count() or self._space is None or vector.shape != (self._space.dimension,):
+            return 0.0, 0.0
+        if allowed is None:
+            # In the order of usearch's hash table, which is as good as chance, and the same each time.
+            with self._turns.urgent():
+                keys = np.array(list(self._index.keys[: min(_SAMPLE, self.count())]), np.int64)
+        else:
+            keys = allowed[:: -(-len(allowed) // _SAMPLE) or 1]
+        cosines = [cosine for _, cosine in self._compare(vector, len(keys), keys)]
+        return (float(np.mean(cosines)), float(np.std(cosines))) if cosines else (0.0, 0.0)
 
     def _nearest(self, vector: NDArray[np.float32], k: int) -> Found:
         with self._turns.urgent():

@@ -8,6 +8,7 @@ not needed, since a snippet looks for the words in the original text.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -38,6 +39,8 @@ _PREFIX_TERMS = 200
 _PREFIX_LETTERS = 3
 _TYPO_LETTERS = 5
 _SURE_LETTERS = 2
+# Tantivy's k1, which bounds what repeating a word can add.
+_K1 = 1.2
 _HEAP_BYTES = 64_000_000
 
 
@@ -166,6 +169,28 @@ class LexicalReader:
             whole = [(Occur.Must, Query.boolean_query(any_of)), *conditions] if conditions else any_of
             rest = self._run(Query.boolean_query(whole), limit)
         return self._ranked(first, rest)[:limit]
+
+    def coverage(self, query: LexicalQuery, scores: Sequence[float]) -> list[float]:
+        """How much of what the words of a query could say each of these scores of `search` stands for: 0 to 1.
+
+        1 is BM25 where each word stands in the text, again and again. A word that no document has counts as the
+        rarest of all, so that a query about what is not there covers little.
+        """
+        texts = [clause.text for clause in query.clauses if not clause.negated]
+        worth = [word for text in texts for _, token in segment.tokens(text) for word in self._worth(token)]
+        most = (_K1 + 1) * sum(worth)
+        return [min(1.0, SATURATION * score / (1 - score) / most) if score < 1 and most else 1.0 for score in scores]
+
+    def _worth(self, token: str) -> list[float]:
+        """The weights of a token's words: inverse document frequency (as tantivy's BM25 has it) by field weight."""
+        if segment.is_cjk(token):
+            frequencies = [(self._searcher.doc_freq("body", word), WEIGHTS["body"]) for word in segment.words(token)]
+        else:
+            whole = WEIGHTS["body"] + WEIGHTS["body_loose"]
+            words = segment.loose_words(token)[:1]
+            frequencies = [(self._searcher.doc_freq("body_loose", word), whole) for word in words]
+        count = self.count()
+        return [weight * math.log(1 + (count - have + 0.5) / (have + 0.5)) for have, weight in frequencies]
 
     def _run(self, query: Query, limit: int) -> list[tuple[float, tantivy.DocAddress]]:
         return self._searcher.search(query, limit, count=False).hits

@@ -59,3 +59,14 @@ class Vectors:
         except (RuntimeError, TimeoutError) as error:
             reason = str(error) or "it takes too long to build"
         raise QmdError("unavailable", f"The vector index cannot be searched: {reason}.", "See `qmd status`.")
+
+    def usual(self, vector: NDArray[np.float32], allowed: NDArray[np.int64] | None = None) -> tuple[float, float]:
+        """Mean and standard deviation of the cosines of the chunks of `space`, or of the `allowed` ones, to a vector.
+
+        From a sample. (0, 0) where there is no graph, or one that fails.
+        """
+        graph = self._current()
+        try:
+            return graph.usual(vector, allowed) if graph is not None else (0.0, 0.0)
+        except RuntimeError:  # the next search has it built again
+            return 0.0, 0.0

@@ -21,7 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         flags.add_answer_arguments(parser)
     else:
         flags.add_search_arguments(parser)
-        flags.add_meaning(parser)
         flags.add_stages(parser)
 
 

@@ -23,6 +23,9 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", metavar="QUERY", nargs="+", help="what to look for; several words are one query")
     add_answer_arguments(parser)
     add_restrictions(parser)
+    parser.add_argument(
+        "--min-relevance", metavar="P", type=float, help="leave out what is less likely to answer (0 to 1)"
+    )
     parser.add_argument("--explain", action="store_true", help="say why each was found")
 
 
@@ -68,6 +71,7 @@ def restrictions(args: argparse.Namespace) -> dict[str, Any]:
 
 def add_stages(parser: argparse.ArgumentParser) -> None:
     """What a `query` does beyond words and vectors, and how long it may take."""
+    parser.add_argument("--intent", metavar="TEXT", default="", help="what you are after, to tell meanings apart")
     parser.add_argument("--budget", metavar="TIME", type=milliseconds, help="leave out what takes longer: 300ms, 1s")
     parser.add_argument(
         "--rerank",
@@ -87,14 +91,6 @@ def add_stages(parser: argparse.ArgumentParser) -> None:
         type=whole_number,
         default=40,
         help="hits judged (40)",
-    )
-
-
-def add_meaning(parser: argparse.ArgumentParser) -> None:
-    """What a model is told, and what it says of the hits."""
-    parser.add_argument("--intent", metavar="TEXT", default="", help="what you are after, to tell meanings apart")
-    parser.add_argument(
-        "--min-relevance", metavar="P", type=float, help="leave out what is less likely to answer (0 to 1)"
     )
 
 

@@ -21,6 +21,7 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
         top_k=flags.top_k(args),
         collections=args.collection,
         min_score=args.min_score,
+        min_relevance=args.min_relevance,
         explain=args.explain,
         restrict=flags.restrictions(args),
         index=args.index,

@@ -78,5 +78,10 @@ def _explain(explain: dict[str, Any], style: Style) -> Iterator[str]:
     if explain.get("rerank") is not None:
         fused, rerank, trust = explain["fused"], explain["rerank"], explain["trust"]
         yield style.dim(f"  explain: {trust:.2f} of fused {fused:.3f}, {1 - trust:.2f} of reranked {rerank:.3f}")
+    if (coverage := explain.get("coverage")) is not None:
+        judged = f"words cover {coverage:.0%}"
+        if (cosine := explain.get("cosine")) is not None:
+            judged += f"; cosine {cosine:.3f}, usually {explain['usual_cosine']:.3f} ± {explain['spread']:.3f}"
+        yield style.dim(f"  explain: {judged}")
     if terms := explain.get("matched_terms"):
         yield style.dim(f"  explain: matched {safe.line(' '.join(terms))}")

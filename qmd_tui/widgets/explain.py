@@ -82,6 +82,17 @@ def _score(hit: Hit, explain: Explain) -> list[Content]:
         lines.append(Content.assemble(_padded(tr("rank score")), f" {hit.score:.3f}"))
     if hit.relevance is not None:
         lines.append(Content.assemble(_padded(tr("relevance")), f" {hit.relevance:.0%}"))
+    if explain.coverage is not None:
+        lines.append(Content.assemble(_padded(tr("words")), f" {explain.coverage:.0%}"))
+    if explain.cosine is not None and explain.usual_cosine is not None and explain.spread is not None:
+        usual = f"{explain.usual_cosine:.2f} ± {explain.spread:.2f}"
+        lines.append(
+            Content.assemble(
+                _padded(tr("cosine")),
+                " ",
+                tr("{cosine}, usually {usual}").format(cosine=f"{explain.cosine:.2f}", usual=usual),
+            )
+        )
     return lines
 
 

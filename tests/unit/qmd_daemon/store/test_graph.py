@@ -95,6 +95,24 @@ def test_with_a_graph_in_place_of_comparing_it_finds_nearly_all(
     assert hits >= 190, "of 200"
 
 
+def test_what_is_usual_is_what_all_have_in_the_mean(filled: tuple[sqlite3.Connection, Graph]) -> None:
+    connection, graph = filled
+    query = vector(7).astype(np.float32)
+    some = np.arange(1, 101, dtype=np.int64)
+    for allowed, margin in ((None, 0.02), (some, 0.002)):  # 256 of 300 are a sample, 100 are all
+        cosines = [cosine for _, cosine in exact(connection, query, None if allowed is None else set(allowed.tolist()))]
+        usual, spread = graph.usual(query, allowed)
+        assert usual == pytest.approx(np.mean(cosines), abs=margin)
+        assert spread == pytest.approx(np.std(cosines), abs=margin)
+        assert graph.usual(query, allowed) == (usual, spread)
+
+
+def test_nothing_is_usual_where_there_is_nothing(filled: tuple[sqlite3.Connection, Graph]) -> None:
+    _, graph = filled
+    assert graph.usual(vector(7).astype(np.float32), np.array([], np.int64)) == (0.0, 0.0)
+    assert graph.usual(np.ones(DIMENSION + 1, np.float32), None) == (0.0, 0.0)
+
+
 def test_equal_scores_are_ordered_by_number(connection: sqlite3.Connection, tmp_path: Path) -> None:
     where = space(connection)
     put(connection, "a.md")

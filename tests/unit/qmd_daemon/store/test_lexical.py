@@ -135,6 +135,23 @@ def test_any_text_is_a_query_and_scores_are_in_order(reader: LexicalReader, quer
     assert len({number for number, _ in hits}) == len(hits)
 
 
+def covered(reader: LexicalReader, query: str) -> float:
+    """Of the best document."""
+    (terms,) = syntax.parse(query).lexical
+    hits = reader.search(terms, 3)
+    shares = reader.coverage(terms, [score for _, score in hits])
+    assert shares == sorted(shares, reverse=True)
+    return shares[0]
+
+
+def test_coverage_is_the_share_of_what_was_asked_for(reader: LexicalReader) -> None:
+    whole, part = covered(reader, "pipelines push"), covered(reader, "pipelines zeppelin")
+    assert 0 < part < 0.7 * whole
+    assert whole <= 1
+    assert covered(reader, "authorization quaternions") < covered(reader, "authorization machine")
+    assert covered(reader, "关键词 质量") > 1.5 * covered(reader, "关键词 飞艇")
+
+
 def test_no_collection_starves_another(tmp_path: Path) -> None:
     writer = LexicalWriter(str(tmp_path), create=True)
     writer.put([(number, "large", f"{number}.md", "agent", "agent agent agent") for number in range(500)])

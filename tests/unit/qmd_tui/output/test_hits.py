@@ -71,6 +71,14 @@ def test_explain_names_each_list() -> None:
     shown = hits.text([hit(explain=explain)], PLAIN)
     assert "explain: lexical rank 2, score 7.500, RRF 0.0161" in shown
     assert "explain: matched 显存 gpu" in shown
+    assert "cover" not in shown
+
+
+def test_explain_tells_what_relevance_was_judged_by() -> None:
+    shown = hits.text([hit(explain={"coverage": 0.43, "cosine": None})], PLAIN)
+    assert "explain: words cover 43%\n" in shown + "\n"
+    near = {"coverage": 0.0, "cosine": 0.52, "usual_cosine": 0.11, "spread": 0.08}
+    assert "explain: words cover 0%; cosine 0.520, usually 0.110 ± 0.080" in hits.text([hit(explain=near)], PLAIN)
 
 
 def test_relevance_is_shown_where_there_is_one() -> None:
