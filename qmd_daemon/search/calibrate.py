@@ -33,6 +33,9 @@ _NEAR = {"all-minilm-l6-v2": (-6.03, 6.46, 1.14)}
 # are 7 % of the questions that have an answer and 82 % of those that have none; by words 8 and 65 %; by pairs of
 # characters 11 and 66 %.
 NOTHING = 0.04
+# From so much `LexicalReader.worth` on, words alone are judged by: two rare ones among thousands of documents, or a
+# question. That a single word was found says too little.
+TELLING = 6.0
 _COVERED = 0.35
 
 
@@ -47,7 +50,7 @@ class Closeness(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What speaks for a document: its lexical score and `LexicalReader.coverage`, both 0 to 1, and whether the words
+    """What speaks for a document: its lexical score and its `coverage`, both 0 to 1, and whether the words
     were `pairs` of Chinese, Japanese or Korean characters; and its closeness, where there are vectors.
     """
 

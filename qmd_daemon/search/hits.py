@@ -14,7 +14,7 @@ from qmd_daemon.search import calibrate, fusion, snippets, syntax
 from qmd_daemon.search.calibrate import Evidence
 from qmd_daemon.search.fusion import Part
 from qmd_daemon.store import documents, segment
-from qmd_daemon.store.lexical import LexicalReader
+from qmd_daemon.store.lexical import LexicalReader, coverage
 
 # How much of each list is fused. Deeper ones change the first page by less than the judgments can tell.
 CANDIDATES = 100
@@ -58,20 +58,21 @@ def lexical(
     if len(lists) != 1:
         return [Found(one.document, one.score, one.parts) for one in fusion.fuse(lists)][:limit]
     found = fusion.alone(lists[0].name, lists[0].items)
-    coverage = reader.coverage(parsed.lexical[0], [one.score for one in found])
+    worth = reader.worth(parsed.lexical[0])
     pairs = any(segment.is_cjk(clause.text) for clause in parsed.lexical[0].clauses)
-    evidence = [Evidence(one.score, covered, pairs) for one, covered in zip(found, coverage, strict=True)]
-    return [
-        Found(one.document, one.score, one.parts, evidence=words, relevance=calibrate.relevance(words))
-        for one, words in zip(found, evidence, strict=True)
-    ]
+    judged = []
+    for one in found:
+        evidence = Evidence(one.score, coverage(one.score, worth), pairs)
+        relevance = calibrate.relevance(evidence) if worth >= calibrate.TELLING else None
+        judged.append(Found(one.document, one.score, one.parts, evidence=evidence, relevance=relevance))
+    return judged
 
 
 def relevant_enough(found: list[Found], least: float | None) -> tuple[list[Found], list[str]]:
     """What is likely to answer, `least` or more; and notes: when nothing is, or nobody knows."""
     judged = [(one.relevance, one.evidence) for one in found if one.relevance is not None]
     if found and not judged:
-        unknown = "Without min_relevance: no model here says how relevant a hit is."
+        unknown = "Without min_relevance: nobody here can say how relevant a hit is."
         return found, [unknown] if least is not None else []
     notes = ["Nothing here seems relevant."] if calibrate.nothing(judged) else []
     if least is None:

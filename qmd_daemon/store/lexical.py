@@ -170,19 +170,16 @@ class LexicalReader:
             rest = self._run(Query.boolean_query(whole), limit)
         return self._ranked(first, rest)[:limit]
 
-    def coverage(self, query: LexicalQuery, scores: Sequence[float]) -> list[float]:
-        """How much of what the words of a query could say each of these scores of `search` stands for: 0 to 1.
+    def worth(self, query: LexicalQuery) -> float:
+        """How much the words of a query could say: their inverse document frequencies by field weight, in sum.
 
-        1 is BM25 where each word stands in the text, again and again. A word that no document has counts as the
-        rarest of all, so that a query about what is not there covers little.
+        A word that no document has counts as the rarest of all.
         """
         texts = [clause.text for clause in query.clauses if not clause.negated]
-        worth = [word for text in texts for _, token in segment.tokens(text) for word in self._worth(token)]
-        most = (_K1 + 1) * sum(worth)
-        return [min(1.0, SATURATION * score / (1 - score) / most) if score < 1 and most else 1.0 for score in scores]
+        return sum(word for text in texts for _, token in segment.tokens(text) for word in self._worth(token))
 
     def _worth(self, token: str) -> list[float]:
-        """The weights of a token's words: inverse document frequency (as tantivy's BM25 has it) by field weight."""
+        """Of each of a token's words, with the inverse document frequency of tantivy's BM25."""
         if segment.is_cjk(token):
             frequencies = [(self._searcher.doc_freq("body", word), WEIGHTS["body"]) for word in segment.words(token)]
         else:
@@ -302,6 +299,14 @@ class LexicalReader:
         found = self._searcher.terms_with_prefix("body", prefix, limit=_PREFIX_TERMS)
         found += self._searcher.terms_with_prefix("title", prefix, limit=_PREFIX_TERMS)
         return [one for word in dict(found) for one in self._term(_EXACT, word)]
+
+
+def coverage(score: float, worth: float) -> float:
+    """How much of what a query's words are worth a score of `search` stands for: 0 to 1.
+
+    1 is BM25 where each word stands in the text, again and again; a query about what is not there covers little.
+    """
+    return min(1.0, SATURATION * score / (1 - score) / ((_K1 + 1) * worth)) if score < 1 and worth else 1.0
 
 
 def _schema() -> tantivy.Schema:

@@ -68,7 +68,10 @@ def test_a_search_keeps_to_its_collections_and_its_score(paths: Paths) -> None:
     assert found(paths, "memory", "work") == ["qmd://work/plan.md"]
     assert found(paths, "nothing-like-it") == []
     assert found(paths, "memory", min_score=0.99) == []
-    assert offline.search(paths, "memory", min_relevance=0.99)["results"] == []
+    asked = "memory of zeppelins, quaternions, submarines, marmalade and geography"
+    assert found(paths, asked)
+    assert offline.search(paths, asked, min_relevance=0.99)["results"] == []
+    assert offline.search(paths, asked)["notes"] == ["Nothing here seems relevant."]
     with pytest.raises(QmdError, match="not found: wrok"):
         found(paths, "memory", "wrok")
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qmd_daemon.search import syntax
-from qmd_daemon.store.lexical import LexicalReader, LexicalWriter, _one_letter_apart
+from qmd_daemon.store.lexical import LexicalReader, LexicalWriter, _one_letter_apart, coverage
 
 # Each case below says which of these come first; a text is named by its first word or words.
 TEXTS = {
@@ -139,7 +139,8 @@ def covered(reader: LexicalReader, query: str) -> float:
     """Of the best document."""
     (terms,) = syntax.parse(query).lexical
     hits = reader.search(terms, 3)
-    shares = reader.coverage(terms, [score for _, score in hits])
+    worth = reader.worth(terms)
+    shares = [coverage(score, worth) for _, score in hits]
     assert shares == sorted(shares, reverse=True)
     return shares[0]
 
