@@ -279,6 +279,13 @@ def http_address(paths: Paths) -> tuple[str, int] | None:
     return (http.host, http.port) if http.enabled else None
 
 
+def tcp_address(paths: Paths) -> str:
+    """Where ZeroMQ is to be served to others, "" when nowhere. Raises QmdError("invalid") as `http_address` does."""
+    from qmd_daemon import config
+
+    return config.load(paths).zmq.listen
+
+
 def _examine_index(paths: Paths, index: str) -> Iterator[Any]:
     from ipc.finding import Finding
     from qmd_daemon.checkup import index as checks

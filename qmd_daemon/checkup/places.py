@@ -26,7 +26,7 @@ def directories(paths: Paths) -> Iterator[Finding]:
     """One line for each directory of the installation, and for the files in them that nobody else may read."""
     for name in ("config", "data", "state", "cache", "runtime"):
         yield _directory(f"{name} directory", getattr(paths, name))
-    for path in (paths.grants_file, os.path.join(paths.data, "seal.key")):
+    for path in (paths.grants_file, paths.server_key_file, paths.client_key_file, os.path.join(paths.data, "seal.key")):
         if (found := _secret(path)) is not None:
             yield found
 

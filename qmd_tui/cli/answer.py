@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from ipc.errors import QmdError
 from ipc.paths import Paths
 from qmd_tui.output import streams
 
@@ -40,7 +41,9 @@ def stage(reply: dict[str, Any], *, done: bool) -> None:
 
 
 def _prepared(hits: list[dict[str, Any]], args: argparse.Namespace, paths: Paths) -> list[dict[str, Any]]:
-    linked = args.format == "cli" and streams.takes_color(sys.stdout)
+    if args.connect and (args.full or args.full_path):
+        raise QmdError("invalid", "The files are on the other machine.", "`qmd --connect PLACE get REF` shows one.")
+    linked = args.format == "cli" and not args.connect and streams.takes_color(sys.stdout)
     if hits and (args.full or args.full_path or linked):
         from qmd_daemon import offline
 

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, paths: Paths) -> int:
     request = _similar(args) if args.command == "similar" else _request(args)
-    endpoint = daemon.ensure(paths)
-    with daemon.patience(endpoint), SyncClient(endpoint.rpc) as client:
+    endpoint = daemon.reach(args, paths)
+    with daemon.patience(endpoint), SyncClient(endpoint.rpc, endpoint.keys) as client:
         if args.format == "jsonl" and isinstance(request, SearchRequest):
             reply = _streamed(client, request)
         else:

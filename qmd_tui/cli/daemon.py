@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ipc.errors import QmdError
-from ipc.launch import Endpoint, ensure_daemon
+from ipc.launch import Endpoint, ensure_daemon, find_daemon
 from ipc.paths import Paths
 from ipc.protocol import Status, StatusReply
 from ipc.sync import SyncClient
@@ -21,6 +22,20 @@ _SLOW_S = 1.0
 def ensure(paths: Paths) -> Endpoint:
     """The daemon, ready. Says on stderr what is waited for; raises DaemonUnreachable or ProtocolMismatch."""
     return ensure_daemon(paths, on_wait=lambda what: streams.say(f"waiting for {what} …"))
+
+
+def reach(args: argparse.Namespace, paths: Paths) -> Endpoint:
+    """The daemon that the command is about: the one that `--connect` names, else as `ensure`."""
+    if args.connect:
+        from qmd_tui.attach import elsewhere
+
+        return elsewhere(paths, args.connect, args.key)
+    return ensure(paths)
+
+
+def find(args: argparse.Namespace, paths: Paths) -> Endpoint | None:
+    """The same, but never started."""
+    return reach(args, paths) if args.connect else find_daemon(paths)
 
 
 @contextmanager
@@ -44,7 +59,7 @@ def patience(endpoint: Endpoint) -> Iterator[threading.Timer]:
 
 def _explain_wait(endpoint: Endpoint) -> None:
     try:
-        with SyncClient(endpoint.rpc) as client:
+        with SyncClient(endpoint.rpc, endpoint.keys) as client:
             engine = client.call(Status(), StatusReply, timeout_s=1.0).engine
     except QmdError:
         return  # the one who waits for the answer hears of it

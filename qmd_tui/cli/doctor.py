@@ -39,6 +39,7 @@ def _examine(paths: Paths, index: str) -> Iterator[Finding]:
     daemon, finding = _daemon(paths)
     yield finding
     yield _port(paths, daemon)
+    yield from _tcp(paths)
     yield _service()
     yield _hardening(daemon)
     if daemon is not None:
@@ -103,6 +104,21 @@ def _is_free(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _tcp(paths: Paths) -> Iterator[Finding]:
+    """Whether ZeroMQ for others, where that is asked for, can be served: nobody without a key is."""
+    from qmd_daemon import offline
+
+    try:
+        address = offline.tcp_address(paths)
+        keys = sum(not one["expired"] for one in offline.granted(paths, "key"))
+    except QmdError:  # the configuration, or the file of grants, has a line of its own
+        return
+    if address and not keys:
+        yield fail("tcp", f"Nobody has a key for {address}: the daemon does not start.", "`qmd keys create --name N`")
+    elif address:
+        yield ok("tcp", f"ZeroMQ for others on {address}; keys that are valid: {keys}.")
 
 
 def _service() -> Finding:

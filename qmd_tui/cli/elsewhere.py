@@ -20,5 +20,6 @@ FLAGS = {
     "--progress": "Progress is shown on a terminal, without a flag.",
     "--yes": "Nothing is asked here; -f writes over a file that is different.",
     "--context": "Say `qmd context add PLACE TEXT`.",
+    "--connect": "It stands before the command: `qmd --connect PLACE query …`.",
     "--skill": "Say `qmd skill show`.",
 }

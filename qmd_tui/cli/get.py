@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, paths: Paths) -> int:
     """What is found is shown; the first thing that is not decides the exit code."""
-    found, wrong = _fetch(args, paths)
+    found, wrong = _ask(args, paths) if args.connect else _fetch(args, paths)
     if args.full_path:
         from qmd_tui.cli.answer import by_path
 
@@ -57,4 +57,20 @@ def _fetch(args: argparse.Namespace, paths: Paths) -> tuple[list[dict[str, Any]]
             found.append(offline.get(paths, ref, from_line=from_line, max_lines=args.lines, index=args.index))
         except QmdError as error:
             wrong.append(error)
+    return found, wrong
+
+
+def _ask(args: argparse.Namespace, paths: Paths) -> tuple[list[dict[str, Any]], list[QmdError]]:
+    """The same of a daemon elsewhere, which knows nothing of the working directory."""
+    from ipc.protocol import Get
+    from qmd_tui.cli import daemon
+
+    from_line = None if args.from_line is None else max(1, args.from_line)
+    found, wrong = [], []
+    with daemon.reach(args, paths).connect() as client:
+        for ref in args.refs:
+            try:
+                found.append(client.call_raw(Get(ref=ref, from_line=from_line, max_lines=args.lines, index=args.index)))
+            except QmdError as error:
+                wrong.append(error)
     return found, wrong

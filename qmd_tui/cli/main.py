@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ipc import project
 from ipc.errors import QmdError
@@ -14,7 +14,15 @@ from qmd_tui.output import streams
 
 INTERRUPTED = 130  # 128 + SIGINT
 # Flags of the full-screen UI, which is no command (qmd_tui.cli.screen).
-SCREEN_FLAGS = frozenset({"--pick", "--connect", "--key", "--linear"})
+SCREEN_FLAGS = frozenset({"--pick", "--linear"})
+# Commands that may ask a daemon elsewhere; all others are about this machine.
+REMOTE = frozenset({"search", "vsearch", "query", "similar", "rerank", "get", "status", "ps"})
+# Options that may stand before the command -> what is missing where nothing follows them.
+_LEADING = {
+    "--index": ("a name", "Such as `qmd --index work search …`."),
+    "--connect": ("a place", "Such as `qmd --connect tcp://desk:18766 query …`."),
+    "--key": ("a file", "`qmd keys create --name NAME` makes one."),
+}
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
@@ -89,9 +97,9 @@ def _reported(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    index, rest = _leading_index(argv)
-    if not rest or rest[0].partition("=")[0] in SCREEN_FLAGS:
-        return _without_command(index, rest)
+    given, rest = _leading(argv)
+    if not rest or rest[0] in SCREEN_FLAGS:
+        return _without_command(given, rest)
     name, *arguments = rest
     if name == "help" and arguments:
         name, arguments = arguments[0], ["--help"]
@@ -106,20 +114,25 @@ def _run(argv: Sequence[str]) -> int:
         if name not in ALIASES:
             raise QmdError("invalid", f"Unknown command {name!r}.", _nearest(name))
         name = ALIASES[name]
-    return _command(name, index, arguments)
+    return _command(name, given, arguments)
 
 
-def _command(name: str, index: str | None, argv: Sequence[str]) -> int:
+def _command(name: str, given: Mapping[str, str], argv: Sequence[str]) -> int:
     from importlib import import_module
 
     from qmd_tui.cli.parser import Parser
 
+    if given.get("--connect") and name not in REMOTE:
+        hint = f"Those that may ask elsewhere: {', '.join(sorted(REMOTE))}."
+        raise QmdError("invalid", f"`qmd {name}` is about this machine.", hint)
     module_name, summary = COMMANDS[name]
     module = import_module(f"qmd_tui.cli.{module_name}")
     parser = Parser(prog=f"qmd {name}", description=f"{summary[0].upper()}{summary[1:]}.")
-    parser.set_defaults(command=name)
+    parser.set_defaults(command=name, connect=given.get("--connect", ""), key=given.get("--key", ""))
     module.add_arguments(parser)
-    parser.add_everywhere("--index", metavar="NAME", default=index, help="another index than the default one")
+    parser.add_everywhere(
+        "--index", metavar="NAME", default=given.get("--index"), help="another index than the default one"
+    )
     # `qmd collection help`, as tobi/qmd has it; what takes no subcommand may look for the word.
     asks = list(argv) == ["help"] and any(action.dest == "action" for action in parser._actions)  # noqa: SLF001
     args = parser.parse(["--help"] if asks else argv)
@@ -139,26 +152,32 @@ def _index(name: str | None) -> str:
     return project.find(here, os.path.expanduser("~")) or DEFAULT_INDEX
 
 
-def _leading_index(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:
-    """`--index NAME` may stand before the command, too."""
-    if argv and argv[0] == "--index":
-        if len(argv) < 2:
-            raise QmdError("invalid", "--index needs a name.", "Such as `qmd --index work search …`.")
-        return argv[1], argv[2:]
-    if argv and argv[0].startswith("--index="):
-        return argv[0].removeprefix("--index="), argv[1:]
-    return None, argv
+def _leading(argv: Sequence[str]) -> tuple[dict[str, str], Sequence[str]]:
+    """The options that stand before the command, and the rest."""
+    given: dict[str, str] = {}
+    while argv:
+        flag, equals, value = argv[0].partition("=")
+        if flag not in _LEADING:
+            break
+        if not equals:
+            if len(argv) < 2:
+                what, hint = _LEADING[flag]
+                raise QmdError("invalid", f"{flag} needs {what}.", hint)
+            value = argv[1]
+        given[flag] = value
+        argv = argv[1 if equals else 2 :]
+    return given, argv
 
 
-def _without_command(index: str | None, flags: Sequence[str]) -> int:
+def _without_command(given: Mapping[str, str], flags: Sequence[str]) -> int:
     """The terminal UI. Only its flags are read here: nothing heavy is imported before they are known to be right."""
     from qmd_tui.cli.screen import read, terminal_for
 
-    wanted = read(flags)
+    wanted = read([*(f"{flag}={value}" for flag, value in given.items()), *flags])
     if not wanted.linear and not terminal_for(wanted):
         streams.heading(_help())
         return 1
-    chosen = _index(index or wanted.index)
+    chosen = _index(wanted.index)
     if wanted.linear:
         from qmd_tui import linear
 
@@ -187,7 +206,7 @@ def _help() -> str:
         "       qmd --pick               the same; what is picked is printed: vim $(qmd --pick)",
         "       qmd --linear             the same search as plain lines, for screen readers",
         "       qmd --connect PLACE      with a daemon elsewhere: tcp://HOST:PORT, or a forwarded socket",
-        "       qmd [--index NAME] COMMAND …",
+        "       qmd [--index NAME] [--connect PLACE [--key FILE]] COMMAND …",
         "",
         *lines,
         "",

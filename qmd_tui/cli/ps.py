@@ -6,10 +6,9 @@ import argparse
 import time
 from typing import Any
 
-from ipc.launch import find_daemon
 from ipc.paths import Paths
 from ipc.protocol import Ps
-from ipc.sync import SyncClient
+from qmd_tui.cli import daemon
 from qmd_tui.output import models, rows, streams
 from qmd_tui.output.style import style_of
 
@@ -19,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, paths: Paths) -> int:
-    found = _ask(paths)
+    found = _ask(args, paths)
     if args.json:
         streams.result(rows.encode(found["models"] if found else []))
     elif found is None:
@@ -29,9 +28,9 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
     return 0
 
 
-def _ask(paths: Paths) -> dict[str, Any] | None:
-    endpoint = find_daemon(paths)
+def _ask(args: argparse.Namespace, paths: Paths) -> dict[str, Any] | None:
+    endpoint = daemon.find(args, paths)
     if endpoint is None:
         return None
-    with SyncClient(endpoint.rpc) as client:
+    with endpoint.connect() as client:
         return client.call_raw(Ps())

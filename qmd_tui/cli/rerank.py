@@ -40,7 +40,7 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
         raise QmdError(
             "invalid", "There is nothing on standard input.", 'Such as `rg -n retry | qmd rerank "question"`.'
         )
-    ranked = _ranked(" ".join(args.query), _lines(), paths)
+    ranked = _ranked(args, _lines(), paths)
     shown = [one for one in ranked if args.min_score is None or one[0] >= args.min_score][: args.n]
     if args.json:
         found: list[dict[str, Any]] = [{"score": round(score, 4), "line": line} for score, line in shown]
@@ -64,15 +64,15 @@ def _lines() -> list[str]:
     return [line for line in lines if line.strip()]
 
 
-def _ranked(question: str, lines: list[str], paths: Paths) -> list[tuple[float, str]]:
+def _ranked(args: argparse.Namespace, lines: list[str], paths: Paths) -> list[tuple[float, str]]:
     """The lines with the cosine of each to the question, nearest first, else in their order."""
     if not lines:
         return []
     meanings = [(_PLACE.sub("", line) or line)[:_READ_CHARS] for line in lines]
     texts = list(dict.fromkeys(meanings))
-    endpoint = daemon.ensure(paths)
-    with daemon.patience(endpoint), SyncClient(endpoint.rpc) as client:
-        asked = _embed(client, [question], "query")[0]
+    endpoint = daemon.reach(args, paths)
+    with daemon.patience(endpoint), SyncClient(endpoint.rpc, endpoint.keys) as client:
+        asked = _embed(client, [" ".join(args.query)], "query")[0]
         batches = (texts[start : start + MAX_TEXTS] for start in range(0, len(texts), MAX_TEXTS))
         vectors = [vector for batch in batches for vector in _embed(client, batch, "document")]
     score = {text: sum(map(mul, asked, vector)) for text, vector in zip(texts, vectors, strict=True)}

@@ -13,6 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, paths: Paths) -> int:
+    if args.connect:
+        return _ask(args, paths)
     from qmd_daemon import offline
 
     reply = offline.search(
@@ -27,3 +29,21 @@ def run(args: argparse.Namespace, paths: Paths) -> int:
         index=args.index,
     )
     return answer.show(reply, args, paths)
+
+
+def _ask(args: argparse.Namespace, paths: Paths) -> int:
+    """The same of a daemon elsewhere."""
+    from ipc.protocol import Search
+    from qmd_tui.cli import daemon
+
+    request = Search(
+        query=" ".join(args.query),
+        top_k=flags.top_k(args),
+        collections=args.collection,
+        min_score=args.min_score,
+        explain=args.explain,
+        index=args.index,
+        **flags.restrictions(args),
+    )
+    with daemon.reach(args, paths).connect() as client:
+        return answer.show(client.call_raw(request), args, paths)

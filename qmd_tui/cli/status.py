@@ -6,10 +6,9 @@ import argparse
 from typing import Any
 
 from ipc.errors import QmdError
-from ipc.launch import find_daemon
 from ipc.paths import Paths
 from ipc.protocol import Status
-from ipc.sync import SyncClient
+from qmd_tui.cli import daemon
 from qmd_tui.output import rows, status, streams
 from qmd_tui.output.style import style_of
 
@@ -19,20 +18,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, paths: Paths) -> int:
-    daemon = _ask(args, paths)
-    index = daemon.pop("index") if daemon else _look(args, paths)
+    running = _ask(args, paths)
+    index = running.pop("index") if running else _look(args, paths)
     if args.json:
-        streams.result(rows.encode({"index": index, "daemon": daemon}))
+        streams.result(rows.encode({"index": index, "daemon": running}))
     else:
-        streams.result(status.text(index, daemon, style_of()))
+        streams.result(status.text(index, running, style_of()))
     return 0
 
 
 def _ask(args: argparse.Namespace, paths: Paths) -> dict[str, Any] | None:
-    endpoint = find_daemon(paths)
+    endpoint = daemon.find(args, paths)
     if endpoint is None:
         return None
-    with SyncClient(endpoint.rpc) as client:
+    with endpoint.connect() as client:
         return client.call_raw(Status(index=args.index))
 
 

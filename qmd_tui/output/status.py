@@ -87,6 +87,8 @@ def _index(index: dict[str, Any]) -> Iterator[str]:
 def _daemon(daemon: dict[str, Any]) -> Iterator[str]:
     http = daemon.get("http") or "no HTTP"
     yield _labelled("Daemon", f"running, pid {daemon['pid']}, for {duration(daemon['uptime_s'])}, {safe.line(http)}")
+    if daemon.get("tcp"):
+        yield _labelled("", f"with keys: {safe.line(daemon['tcp'])}")
     engine = daemon["engine"]
     model = f"{engine['model']} ({engine['dimension']} dimensions)" if engine["model"] else engine["engine"]
     device = f" on {engine['device']} {engine['compute_type']}".rstrip() if engine["device"] else ""

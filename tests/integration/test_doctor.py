@@ -104,3 +104,18 @@ def test_settings_that_have_no_effect(tmp_path: Path) -> None:
     assert "warn  environment: QMD_DEVCE has no effect.\n      Is QMD_DEVICE meant?\n" in shown.stdout
     assert "QMD_EMBED_MODEL is tobi/qmd's, and has no effect here.\n      Set QMD_MODEL" in shown.stdout
     assert "ok    environment: In effect: QMD_ENGINE, QMD_HOME, QMD_HTTP_PORT.\n" in shown.stdout
+
+
+def test_others_may_ask_and_nobody_has_a_key(tmp_path: Path) -> None:
+    qmd = Qmd(tmp_path, {})
+    paths = Paths.from_environment(qmd.env)
+    os.makedirs(paths.config, 0o700)
+    Path(paths.config_file).write_text('[zmq]\nlisten = "tcp://127.0.0.1:0"\n')
+    code, found = look(qmd)
+    assert (code, states(found)) == (1, {"tcp": "fail"})
+    qmd.ok("keys", "create", "--name", "n", "--file", str(tmp_path / "n.key"))
+    code, found = look(qmd)
+    assert (code, states(found)) == (0, {})
+    assert found["tcp"]["message"].endswith("keys that are valid: 1.")
+    os.chmod(paths.server_key_file, 0o644)
+    assert states(look(qmd)[1]) == {"secrets": "fail"}

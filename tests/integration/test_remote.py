@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Generator, Iterator
@@ -19,7 +21,7 @@ from ipc import curve, transport
 from ipc.client import Client
 from ipc.curve import Keys
 from ipc.errors import QmdError
-from ipc.holder import read_holder
+from ipc.holder import is_locked, read_holder
 from ipc.paths import Paths
 from ipc.protocol import (
     CollectionAdd,
@@ -44,6 +46,7 @@ from ipc.protocol import (
 )
 from ipc.sync import SyncClient
 from qmd_daemon import grants, keys
+from qmd_tui.attach import attach
 from qmd_tui.cli.main import execute
 from tests.conftest import Daemon
 from tests.integration import corpus, wire
@@ -234,7 +237,7 @@ def test_a_recorded_session_is_worth_nothing(remote: Remote) -> None:
     greeted = wire.replay(tapped.sent, remote.address)
     assert (b"WELCOME" in greeted, b"READY" in greeted) == (True, False)
     # Everything after the handshake, which somebody else has made.
-    assert b"READY" not in wire.replay(tapped.sent[-1:], remote.address)
+    assert b"READY" not in wire.replay([tapped.sent[-1]._replace(answered=0)], remote.address)
     with remote.connect(given) as client:
         assert client.call_raw(Ps())["ok"]
     assert remote.asked("tape") == ["search", "ps"]
@@ -349,3 +352,57 @@ def test_a_key_that_others_may_read_is_not_used(tmp_path: Path) -> None:
         curve.read(str(file))
     with pytest.raises(QmdError, match="There is no key"):
         curve.read(str(tmp_path / "none"))
+
+
+# -- the program, on another machine -------------------------------------------------------------
+
+
+@pytest.fixture
+def laptop(remote: Remote, home: Paths, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Any]]:
+    """The program with an installation of its own, and a key: exit code, output, and what it has said."""
+    os.makedirs(home.config, exist_ok=True)
+    file = remote.root / "laptop.key"
+    if not file.exists():
+        remote.make("laptop", read_only=True)
+    shutil.copy(file, home.client_key_file)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = execute(["--connect", remote.address, *words])
+        return code, *capsys.readouterr()
+
+    yield run
+    assert not is_locked(home.daemon_lock), "it has started a daemon here"
+
+
+def test_commands_ask_the_daemon_elsewhere(laptop: Callable[..., tuple[int, str, str]], remote: Remote) -> None:
+    for command in ("search", "vsearch", "query"):
+        code, out, err = laptop(command, "backup", "-c", "notes", "--files")
+        assert (code, "qmd://notes/notes.md" in out) == (0, True), err
+    code, out, _ = laptop("get", "notes/notes.md:3", "nowhere.md")
+    assert (code, "3: This backup is of notes.\n" in out) == (1, True)
+    code, out, _ = laptop("status", "--json")
+    assert (code, msgspec.json.decode(out)["daemon"]["pid"]) == (0, remote.daemon.process.pid)
+    assert laptop("ps")[0] == 0
+    code, _, err = laptop("similar", "notes/notes.md", "--full")
+    assert (code, "The files are on the other machine" in err) == (2, True)
+    code, _, err = laptop("update")
+    assert (code, "`qmd update` is about this machine." in err) == (2, True)
+
+
+def test_lines_and_prompts_from_elsewhere(
+    laptop: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("backup\nq\n"))
+    code, out, _ = laptop("--linear")
+    assert (code, "2 results" in out) == (0, True)
+
+
+async def test_a_session_is_told_why_it_is_refused(remote: Remote, home: Paths) -> None:
+    file = remote.root / "gone.key"
+    remote.make("gone")
+    async with attach(home, remote.address, str(file), lambda _: None) as client:
+        assert (await client.ping()).ready
+    grants.revoke(remote.paths, "gone", "key")
+    with pytest.raises(QmdError, match="does not know this key"):
+        async with attach(home, remote.address, str(file), lambda _: None):
+            pass

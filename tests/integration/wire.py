@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 _WAIT_S = 20.0
 
@@ -16,12 +16,20 @@ def place(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
+class Packet(NamedTuple):
+    """What a client has sent, and how many bytes it had been answered before."""
+
+    data: bytes
+    answered: int
+
+
 class Wire:
     """Enter it to listen at `address`, for one client; its bytes go to `target`, the answers come back."""
 
     def __init__(self, target: str) -> None:
         self._target = place(target)
-        self.sent: list[bytes] = []
+        self.sent: list[Packet] = []
+        self._answered = 0
         self._closed = threading.Event()
 
     def __enter__(self) -> Self:
@@ -40,7 +48,7 @@ class Wire:
 
     def repeat(self) -> None:
         """Send the client's last packet once more, and wait until the daemon has closed the connection."""
-        self._server.sendall(self.sent[-1])
+        self._server.sendall(self.sent[-1].data)
         assert self._closed.wait(_WAIT_S), "the daemon has taken a packet twice"
 
     def _serve(self) -> None:
@@ -50,25 +58,28 @@ class Wire:
         back.start()
         with client, self._server:
             while data := _received(client):
-                self.sent.append(data)
+                self.sent.append(Packet(data, self._answered))
                 self._server.sendall(data)
             _end(self._server)
             back.join(_WAIT_S)
 
     def _answer(self, client: socket.socket) -> None:
         while data := _received(self._server):
+            self._answered += len(data)
             client.sendall(data)
         self._closed.set()
         _end(client)
 
 
-def replay(packets: list[bytes], target: str) -> bytes:
-    """Send what a client has sent, to a daemon that never saw it; returns all that it answers, until it hangs up."""
+def replay(packets: list[Packet], target: str) -> bytes:
+    """Send what a client has sent, each part when as much was answered as then; what is answered until it hangs up."""
     answered = b""
     with socket.create_connection(place(target), timeout=_WAIT_S) as line:
         for packet in packets:
+            while len(answered) < packet.answered and (data := _received(line)):
+                answered += data
             try:
-                line.sendall(packet)
+                line.sendall(packet.data)
             except OSError:  # it has hung up already
                 break
         while data := _received(line):

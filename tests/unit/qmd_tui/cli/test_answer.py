@@ -16,7 +16,7 @@ STAGE = {"name": "lexical", "ran": True, "ms": 1.0, "count": 1, "reason": ""}
 
 def show(shown: dict[str, Any], *argv: str) -> int:
     parser = Parser(prog="qmd search")
-    parser.set_defaults(index="index")
+    parser.set_defaults(index="index", connect="")
     flags.add_search_arguments(parser)
     return answer.show(shown, parser.parse(argv), Paths.from_environment({}))
 

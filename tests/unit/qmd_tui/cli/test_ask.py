@@ -22,7 +22,7 @@ class FakeClient:
         self.reply = reply
         self.requests: list[Request] = []
 
-    def __call__(self, _: str) -> Self:
+    def __call__(self, *_: object) -> Self:
         return self
 
     def __enter__(self) -> Self:
@@ -41,7 +41,7 @@ def run(monkeypatch: pytest.MonkeyPatch, client: FakeClient, command: str, *argv
     monkeypatch.setattr(ask, "SyncClient", client)
     monkeypatch.setattr(daemon, "ensure", lambda _: ENDPOINT)
     parser = Parser(prog=f"qmd {command}")
-    parser.set_defaults(command=command, index="work")
+    parser.set_defaults(command=command, index="work", connect="")
     ask.add_arguments(parser)
     return ask.run(parser.parse(argv), Paths.from_environment({}))
 
@@ -67,7 +67,7 @@ class SlowDaemon:
     def __init__(self, engine: EngineStatus | QmdError) -> None:
         self.engine = engine
 
-    def __call__(self, _: str) -> "contextlib.AbstractContextManager[SlowDaemon]":
+    def __call__(self, *_: object) -> "contextlib.AbstractContextManager[SlowDaemon]":
         return contextlib.nullcontext(self)
 
     def call(self, *_: Any, **__: Any) -> StatusReply:

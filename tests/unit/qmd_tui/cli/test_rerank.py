@@ -17,7 +17,7 @@ VECTORS = {"question": [1.0, 0.0], "near": [0.9, 0.1], "far": [0.0, 1.0], "again
 class FakeClient:
     """Knows the vectors of a few words, and what it was asked."""
 
-    def __init__(self, _: str) -> None:
+    def __init__(self, *_: object) -> None:
         pass
 
     def __enter__(self) -> Self:
@@ -45,6 +45,7 @@ def _daemon(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(monkeypatch: pytest.MonkeyPatch, text: str, *argv: str) -> int:
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     parser = Parser(prog="qmd rerank")
+    parser.set_defaults(connect="")
     rerank.add_arguments(parser)
     return rerank.run(parser.parse(["question", *argv]), Paths.from_environment({}))
 
@@ -88,6 +89,7 @@ def test_what_is_not_utf8_is_a_line_like_any_other(
     )
     monkeypatch.setitem(VECTORS, "      far", [0.0, 1.0])
     parser = Parser(prog="qmd rerank")
+    parser.set_defaults(connect="")
     rerank.add_arguments(parser)
     assert rerank.run(parser.parse(["question"]), Paths.from_environment({})) == 0
     assert capsys.readouterr().out == "near\na.md:1: \ufffd\n      far\n"
@@ -101,6 +103,7 @@ class Terminal(io.StringIO):
 def test_a_terminal_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal())
     parser = Parser(prog="qmd rerank")
+    parser.set_defaults(connect="")
     rerank.add_arguments(parser)
     with pytest.raises(QmdError, match="standard input"):
         rerank.run(parser.parse(["question"]), Paths.from_environment({}))
