@@ -47,6 +47,7 @@ class Wanted(NamedTuple):
     prefixes: tuple[str, ...]
     needles: tuple[str, ...]
     pattern: re.Pattern[str] | None
+    known: dict[str, bool]  # tokens that were looked at, and whether they are asked for: the same few, again and again
 
 
 def wanted(queries: Iterable[LexicalQuery]) -> Wanted:
@@ -68,7 +69,7 @@ def wanted(queries: Iterable[LexicalQuery]) -> Wanted:
     needles = tuple(word for word, form in spelled.items() if form is None)
     alternatives = "|".join(form for form in spelled.values() if form)
     pattern = re.compile(alternatives) if alternatives else None
-    return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), needles, pattern)
+    return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), needles, pattern, {})
 
 
 def _spelled(word: str) -> str | None:
@@ -129,7 +130,8 @@ def _place(text: str, asked: Wanted, start: int, stop: int) -> int | None:
     # another order in each process, and a plain sum would round ties apart, one way here and another there.
     ranked = sorted(parts, key=lambda at: (-math.fsum(common[word] ** -0.5 for word in parts[at]), at))
     for at in ranked[:_PLACES_TRIED]:
-        if _matches(text[at : min(_line_end(text, at, stop), at + MAX_CHARS)], asked):
+        line = text[at : min(_line_end(text, at, stop), at + MAX_CHARS)]
+        if any(_is_asked(begin, token, asked) for begin, token in segment.tokens(line)):  # mostly the first
             return at
     return None
 
@@ -161,7 +163,7 @@ def _segmented(text: str, asked: Wanted, start: int, stop: int) -> int | None:
     if text.isascii():
         return None
     for begin, token in segment.tokens(text, start, min(stop, start + _SEGMENTED_CHARS)):
-        if _spans(begin, token, asked):
+        if _is_asked(begin, token, asked):
             return begin
     return None
 
@@ -195,12 +197,19 @@ def _matches(text: str, asked: Wanted) -> list[tuple[int, int]]:
     """Where the words asked for stand in a short text: ranges in order, those that overlap in CJK runs merged."""
     merged: list[tuple[int, int]] = []
     for at, token in segment.tokens(text):
-        for begin, end in _spans(at, token, asked):
+        for begin, end in _spans(at, token, asked) if _is_asked(at, token, asked) else ():
             if merged and begin < merged[-1][1]:
                 merged[-1] = (merged[-1][0], end)
             else:
                 merged.append((begin, end))
     return merged
+
+
+def _is_asked(begin: int, token: str, asked: Wanted) -> bool:
+    known = asked.known.get(token)
+    if known is None:
+        known = asked.known[token] = bool(_spans(begin, token, asked))
+    return known
 
 
 def _spans(begin: int, token: str, asked: Wanted) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -19,6 +20,9 @@ from ipc.protocol import MAX_MESSAGE_BYTES, AnyRequest, Cancel, Done, Reply
 from ipc.transport import Peer
 from qmd_daemon.serve.caller import Caller
 from qmd_daemon.serve.dispatch import Answer, Dispatcher, internal
+
+# A request that does not end in this time, though it was cancelled, holds up its sender's next one no longer.
+_LEAVING_S = 1.0
 
 log = structlog.get_logger()
 
@@ -118,7 +122,10 @@ class Rpc:
         elif key in self._running:
             raise QmdError("conflict", f"Your request {request.id!r} is still under way.", "Give each its own id.")
         else:
-            task = self._running[key] = self._tasks.create_task(self._serve(peer, caller, request))
+            # Whoever searches at every key cancels a query with the next one: only then does that one begin.
+            mine = [task for (sender, _), task in self._running.items() if sender == peer.identity]
+            leaving = [task for task in mine if task.cancelling()]
+            task = self._running[key] = self._tasks.create_task(self._serve(peer, caller, request, leaving))
             task.add_done_callback(lambda _: self._running.pop(key))
 
     def _cancel(self, peer: Peer, request: Cancel) -> None:
@@ -127,12 +134,18 @@ class Rpc:
             raise QmdError("not_found", f"You have no request {request.target!r} under way.")
         task.cancel()
 
-    async def _serve(self, peer: Peer, caller: Caller, request: AnyRequest) -> None:
+    async def _serve(
+        self, peer: Peer, caller: Caller, request: AnyRequest, leaving: Sequence[asyncio.Task[None]]
+    ) -> None:
+        """Answer, once the sender's requests that are being cancelled have ended."""
+
         async def emit(reply: Reply) -> None:
             if not self._send(peer, request.id, reply):
                 raise QmdError("cancelled", "The client has gone, or does not read.")
 
         try:
+            if leaving:
+                await asyncio.wait(leaving, timeout=_LEAVING_S)
             answer = await self._dispatcher.run(request, emit, caller)
         except asyncio.CancelledError:
             answer = Answer(codec.error_reply(QmdError("cancelled", "The request was cancelled.")))

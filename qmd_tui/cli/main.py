@@ -183,6 +183,8 @@ def _without_command(given: Mapping[str, str], flags: Sequence[str]) -> int:
 
         return linear.run(Paths.from_environment(), index=chosen, place=wanted.connect, key=wanted.key)
     gc.disable()  # until the first frame: it would look for garbage in what is being imported
+    # The words' results come some ten milliseconds after the key that they answer: at 60 frames, they miss the next.
+    os.environ.setdefault("TEXTUAL_FPS", "120")
     from qmd_tui import start
 
     paths = Paths.from_environment()

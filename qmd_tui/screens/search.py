@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.geometry import Size
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from ipc.protocol import IndexStatus
@@ -45,6 +46,8 @@ _COLUMNS = [(0, "-narrow"), (100, "-wide")]
 _LINES = [(0, "-short"), (20, "-tall")]
 # What moves rows, by the order that they come in.
 _MOVERS = {"fused": N_("meaning"), "vector": N_("meaning"), "reranked": N_("rerank")}
+# The document of a hit is shown at once where one has moved to it, and while more is to come, after so long.
+_GLANCE_S = 0.08
 _DEEPER = 4  # times as many, when the end is near
 _DEEPEST = 1000  # ipc.protocol.MAX_TOP_K
 
@@ -66,6 +69,7 @@ class SearchScreen(SearchActions):
         self._question = Question("", "query", 0)
         self._answered: Answered | None = None
         self._connection = ConnectionChanged("connecting")
+        self._glance: Timer | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="ask"):
@@ -100,8 +104,13 @@ class SearchScreen(SearchActions):
 
     def on_results_selected(self, message: Results.Selected) -> None:
         message.stop()
-        self.preview.show(message.hit)
         self._show_trace()
+        if self._glance is not None:
+            self._glance.stop()
+        if message.hit is None or self._answered is None or self._answered.final:
+            self.preview.show(message.hit)
+        else:  # the first of what is found while one types is not what one reads
+            self._glance = self.set_timer(_GLANCE_S, lambda: self.preview.show(self.results.hit))
 
     def on_results_end_neared(self, message: Results.EndNeared) -> None:
         """Ask the same once more, for more: the list goes on as far as one scrolls."""
@@ -154,7 +163,7 @@ class SearchScreen(SearchActions):
         if message.final or message.reply.results:
             deeper = again and message.question.depth > 0
             why = "" if deeper else _MOVERS.get(message.reply.stage, "")
-            self.results.show(message.reply.results, follow=again, why=tr(why))
+            self.results.show(message.reply.results, follow=again, why=tr(why), whole=message.final)
             self._answered = message
         self.stages.show_answer(message)
         self._show_trace()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual import events
+from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.suggester import Suggester
 from textual.widgets import Input
 
@@ -16,6 +18,9 @@ _MOST_CHARACTERS = 10_000  # the protocol's limit of a query
 
 class QueryInput(Input):
     """One line. What is pasted loses its line ends and control characters: no search is about them."""
+
+    # Wide and high as the screen has it, whatever stands in it: a key need not lay out the screen, and draw it all.
+    virtual_size = Reactive(Size(0, 0))
 
     def __init__(self) -> None:
         # Not selected on focus: coming back from a dialog, the next key would replace what was typed.

@@ -76,6 +76,7 @@ class Results(ScrollView, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name for it
         super().__init__(id=id)
         self._hits: Sequence[Hit] = ()
+        self._least = 0  # so many hits the list has room for, if there are fewer
         self._moves: dict[str, str] = {}  # by file: how far it went, and what moved it
         self._moves_shown: Timer | None = None
         self._touched = False  # the person has moved the selection
@@ -95,11 +96,13 @@ class Results(ScrollView, can_focus=False):
         """How many lines a hit takes."""
         return 3 if self.size.height >= _ROOMY_LINES else 2
 
-    def show(self, hits: Sequence[Hit], *, follow: bool, why: str = "") -> None:
+    def show(self, hits: Sequence[Hit], *, follow: bool, why: str = "", whole: bool = True) -> None:
         """Show other hits. `follow`: it is the same question's list in another order, which `why` has made.
 
         Then the selected document stays selected wherever it is now, and stays where it is on the screen once the
         person has moved to it; the rows that moved say so for a moment. Else the first is selected.
+        Until the answer is `whole`, the list is no shorter than the one before: while one types, the scroll bar stands
+        still, and need not be drawn at every key.
         """
         before = self.hit
         moves = {} if not (follow and why) else told_moves(self._hits, hits, why)
@@ -107,6 +110,7 @@ class Results(ScrollView, can_focus=False):
         index = files.index(before.file) if before is not None and before.file in files else 0
         shift = (index - self.selected) * self.row_lines if follow and self._touched else 0
         self._hits = hits
+        self._least = 0 if whole else max(self._least, len(hits), self.virtual_size.height // self.row_lines)
         self._touched = self._touched and follow
         self._tell(moves)
         self.set_reactive(Results.selected, index)
@@ -225,7 +229,9 @@ class Results(ScrollView, can_focus=False):
 
     def _lay_out(self, shift: int = 0) -> None:
         """`shift`: by so many lines the selected row has moved in the list, and is not to move on the screen."""
-        self.virtual_size = Size(self.scrollable_content_region.width, len(self._hits) * self.row_lines)
+        self.virtual_size = Size(
+            self.scrollable_content_region.width, max(self._least, len(self._hits)) * self.row_lines
+        )
         self._reveal(shift)
 
     def _reveal(self, shift: int = 0) -> None:

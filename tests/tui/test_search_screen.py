@@ -15,7 +15,7 @@ from qmd_tui.screens.search import SearchScreen
 from qmd_tui.widgets.document import DocumentView
 from qmd_tui.widgets.query_input import QueryInput
 from qmd_tui.widgets.results import Results
-from tests.tui.library import ask, fused, hit, lexical, screen_text, selected, until
+from tests.tui.library import ask, fused, hit, lexical, screen_text, selected, staged, until
 
 
 async def test_results_of_the_words_come_at_the_first_key(app: QmdApp, client: FakeClient) -> None:
@@ -26,6 +26,25 @@ async def test_results_of_the_words_come_at_the_first_key(app: QmdApp, client: F
         assert "Vector search" in screen_text(pilot)
         gate.set()
         await until(pilot, lambda: "fused" in screen_text(pilot))
+
+
+async def test_a_key_lays_out_nothing_but_what_has_another_size(app: QmdApp, client: FakeClient) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ask(pilot, "v")
+        laid_out: list[object] = []
+        app.screen.screen_layout_refresh_signal.subscribe(app.screen, laid_out.append)
+        client.hold(Query, after=1)
+        client.on(Query, staged(lexical(*range(5)), fused(*range(8))))  # fewer at first
+        await pilot.press("e")
+        await until(pilot, lambda: "5 results" in screen_text(pilot))
+        assert laid_out == []
+
+
+async def test_the_first_hit_can_be_read_while_more_is_to_come(app: QmdApp, client: FakeClient) -> None:
+    client.hold(Query, after=1)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("v")
+        await until(pilot, lambda: "notes/n0.md · 1,000 lines" in screen_text(pilot))
 
 
 async def test_every_key_asks_once_and_ends_what_the_one_before_asked(app: QmdApp, client: FakeClient) -> None:

@@ -42,6 +42,8 @@ class Work:
         self.requests: list[AnyRequest] = []
         self.waiting = asyncio.Event()
         self.cancelled = asyncio.Event()
+        self.may_leave = asyncio.Event()  # a cancelled one takes until then to end
+        self.may_leave.set()
         self.error: Exception | None = None
         self.endless: tuple[type[AnyRequest], ...] = (JobGet,)
 
@@ -61,6 +63,7 @@ class Work:
             await asyncio.Event().wait()
         finally:
             self.cancelled.set()
+            await self.may_leave.wait()
 
 
 def _answer(request: AnyRequest) -> Answer:

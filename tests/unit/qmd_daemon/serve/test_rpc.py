@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from ipc import transport
 from ipc.errors import QmdError
 from ipc.paths import Paths, private_dir
-from ipc.protocol import MAX_MESSAGE_BYTES, AnyRequest, Done
+from ipc.protocol import MAX_MESSAGE_BYTES, AnyRequest, Done, Search
 from qmd_daemon.serve.dispatch import Answer, Dispatcher, Emit
 from qmd_daemon.serve.lifecycle import Lifecycle
 from qmd_daemon.serve.rpc import LocalGate, Rpc
@@ -168,6 +168,20 @@ class TestCancel:
         reply = await line.connect().ask(op="cancel", id="2", target="1")
         assert reply["error"]["code"] == "not_found"
         assert not work.cancelled.is_set()
+
+    async def test_the_next_request_of_its_sender_begins_when_it_has_ended(
+        self, line: Line, peer: Peer, work: Any
+    ) -> None:
+        work.may_leave.clear()
+        await peer.send(json.dumps({"op": "job", "id": "1", "job": "j"}).encode())
+        await work.waiting.wait()
+        await peer.ask(op="cancel", id="2", target="1")
+        await peer.send(json.dumps({"op": "search", "id": "3", "query": "a"}).encode())
+        other = line.connect()
+        assert (await other.ask(op="search", id="4", query="b"))["ok"]  # nobody else is held up
+        assert "a" not in [request.query for request in work.requests if isinstance(request, Search)]
+        work.may_leave.set()
+        assert [(await peer.receive())["id"] for _ in range(2)] == ["1", "3"]
 
     async def test_leaving_cancels_what_runs(self, home: Paths, dispatcher: Dispatcher, work: Any) -> None:
         private_dir(home.runtime)
