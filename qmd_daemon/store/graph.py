@@ -25,8 +25,8 @@ FORMAT = 1
 SCAN_MAX = 150_000
 # Up to so many vectors picked by a filter, each is compared one by one: under 1 ms.
 EXACT_MAX = 10_000
-# So many vectors tell what is usual: the standard error of their mean is a 16th of their spread.
-_SAMPLE = 256
+# So many vectors tell what is usual: the standard error of their mean is a 14th of their spread.
+_SAMPLE = 200
 # Added in one turn: 64 take some 30 ms, for which a search has to wait.
 _ADD = 64
 _PREFIX, _SUFFIX = "vectors-", ".usearch"
@@ -43,6 +43,7 @@ class Graph:
         self._space = space
         self._turns = Turns()
         self._index: Any = None  # usearch ships no type information
+        self._sampled: NDArray[np.float32] | None = None
         self._saves = 0
         if space is not None and files:
             (name,) = files
@@ -129,14 +130,18 @@ class Graph:
         """
         if not self.count() or self._space is None or vector.shape != (self._space.dimension,):
             return 0.0, 0.0
-        if allowed is None:
+        rows = self._sample() if allowed is None else self._rows(allowed[:: -(-len(allowed) // _SAMPLE) or 1])[1]
+        cosines = rows @ (vector / (np.linalg.norm(vector) or 1.0))
+        return (float(cosines.mean()), float(cosines.std())) if len(cosines) else (0.0, 0.0)
+
+    def _sample(self) -> NDArray[np.float32]:
+        """The same vectors until there is a change: they take longer to get than to compare with."""
+        if self._sampled is None:
             # In the order of usearch's hash table, which is as good as chance, and the same each time.
             with self._turns.urgent():
                 keys = np.array(list(self._index.keys[: min(_SAMPLE, self.count())]), np.int64)
-        else:
-            keys = allowed[:: -(-len(allowed) // _SAMPLE) or 1]
-        cosines = [cosine for _, cosine in self._compare(vector, len(keys), keys)]
-        return (float(np.mean(cosines)), float(np.std(cosines))) if cosines else (0.0, 0.0)
+            self._sampled = self._rows(keys)[1]
+        return self._sampled
 
     def _nearest(self, vector: NDArray[np.float32], k: int) -> Found:
         with self._turns.urgent():
@@ -149,15 +154,19 @@ class Graph:
         found: Found = []
         query = vector / (np.linalg.norm(vector) or 1.0)
         for start in range(0, len(allowed), EXACT_MAX):
-            keys = allowed[start : start + EXACT_MAX]
-            with self._turns.urgent():
-                got = self._index.get(keys.astype(np.uint64))
-            some = [(key, row) for key, row in zip(keys.tolist(), got, strict=True) if row is not None]
-            if some:
-                rows = np.stack([row for _, row in some]).astype(np.float32)
-                cosines = rows @ query / np.maximum(np.linalg.norm(rows, axis=1), 1e-6)
-                found += zip([key for key, _ in some], cosines.tolist(), strict=True)
+            keys, rows = self._rows(allowed[start : start + EXACT_MAX])
+            found += zip(keys, (rows @ query).tolist(), strict=True)
         return _ordered(found)[:k]
+
+    def _rows(self, keys: NDArray[np.int64]) -> tuple[list[int], NDArray[np.float32]]:
+        """Those of these vectors that are there, in length 1, and their keys."""
+        with self._turns.urgent():
+            got = self._index.get(keys.astype(np.uint64)) if len(keys) else []
+        some = [(key, row) for key, row in zip(keys.tolist(), got, strict=True) if row is not None]
+        if not some:
+            return [], np.empty((0, self._index.ndim), np.float32)
+        rows = np.stack([row for _, row in some]).astype(np.float32)
+        return [key for key, _ in some], rows / np.maximum(np.linalg.norm(rows, axis=1), 1e-6)[:, None]
 
     # -- changing --------------------------------------------------------------------------
 
@@ -165,12 +174,14 @@ class Graph:
         if self._index is not None:
             with self._turns.patient():
                 self._index.remove(np.array(ids, np.uint64))
+                self._sampled = None
 
     def _add(self, keys: NDArray[np.uint64], vectors: NDArray[np.float16]) -> None:
         if self._index is None and self._space is not None:
             self._index = _new(self._space.dimension)
         with self._turns.patient():
             self._index.add(keys, vectors, threads=1)
+            self._sampled = None
 
 
 class GraphKind:
