@@ -150,6 +150,7 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
     `reason`: why it failed or is missing, what is waited for, or why it is on this device. `copies` counts its
     objects in the worker. `until` is when it is taken out of memory unless it is used, in seconds since the
     epoch: 0 when it is not there, null when it stays. `loaded_at` is when it came into memory, 0 when it is not there.
+    `loads` counts how often the role's model was loaded since the daemon started, and `load_s` what that took in all.
     """
 
     role: Role
@@ -163,6 +164,8 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
     reason: str = ""
     hint: str = ""
     loaded_at: float = 0.0
+    loads: int = 0
+    load_s: float = 0.0
 
 
 class EngineStatus(Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from qmd_daemon.ingest.index_file import IndexFile
 
 KNOWN = frozenset({
     *ENVIRONMENT, "QMD_HOME", "QMD_HTTP_PORT", "QMD_EDITOR_URI", "QMD_TRUST_UPDATE_HOOKS", "QMD_FAKE_DELAY_MS",
-    "QMD_FAKE_LOAD_MS", "QMD_THEME", "QMD_LANGUAGE", "QMD_KEY",
+    "QMD_FAKE_LOAD_MS", "QMD_FAKE_FAIL", "QMD_THEME", "QMD_LANGUAGE", "QMD_KEY",
 })  # fmt: skip
 _DEVICE = "Set QMD_DEVICE: auto, cpu or cuda."
 _CONFIG = "Set what is meant in config.toml."

@@ -2,6 +2,7 @@
 
 Every word, and every two neighbouring characters of a Chinese, Japanese or Korean run, is a token: its hash.
 `QMD_FAKE_DELAY_MS` (for each piece) makes it slow enough to be caught at work, `QMD_FAKE_LOAD_MS` slow to load.
+On a text with `QMD_FAKE_FAIL` in it, it fails.
 """
 
 from __future__ import annotations
@@ -66,6 +67,9 @@ class Embedder(_Slow):
     """Texts are similar when they share words: each adds its own few coordinates, which its hash decides."""
 
     def encode(self, request: Embed) -> list[Piece]:
+        bad = os.environ.get("QMD_FAKE_FAIL")
+        if bad and any(bad in text for text in request.texts):
+            raise ValueError(f"a text with {bad!r}")
         return [Piece(number, tokens(text)) for number, text in enumerate(request.texts)]
 
     def compute(self, batch: Sequence[Piece], alive: Alive) -> Vectors:

@@ -3,7 +3,7 @@
 A frame is four bytes, the little-endian length, and a MessagePack object with the tag `op`. Either side
 sees the other's death as the end of the stream. Times (`deadline`, `until`, `since`) are on the clock of
 time.monotonic, which the processes of a machine share; `keep_alive_s` is how long a model stays after its last
-use, below 0 for ever, None as configured.
+use, below 0 for ever, None as configured. `request` is the name that the daemon's log has for who asked.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Embed(Message, frozen=True, tag="embed"):
     deadline: float | None = None
     keep_alive_s: float | None = None
     place: Literal["embedding", "former"] = "embedding"
+    request: str = ""
 
 
 class Rerank(Message, frozen=True, tag="rerank"):
@@ -63,6 +64,7 @@ class Rerank(Message, frozen=True, tag="rerank"):
     documents: list[str]
     deadline: float | None = None
     keep_alive_s: float | None = None
+    request: str = ""
 
 
 class Expand(Message, frozen=True, tag="expand"):
@@ -74,6 +76,7 @@ class Expand(Message, frozen=True, tag="expand"):
     kinds: list[LineKind]
     deadline: float | None = None
     keep_alive_s: float | None = None
+    request: str = ""
 
 
 class Load(Message, frozen=True, tag="load"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from itertools import count
 from queue import PriorityQueue
@@ -14,6 +13,7 @@ import numpy as np
 
 from ipc.errors import QmdError
 from qmd_daemon.engine.batcher import Batcher, Item, Ticket
+from qmd_daemon.engine.complaints import complain
 from qmd_daemon.engine.memory import out_of_memory
 from qmd_daemon.engine.role import Model, Rows
 
@@ -80,7 +80,7 @@ class Lane:
             try:
                 pieces = self._model.encode(ticket.request)
             except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
-                traceback.print_exc()
+                complain([ticket.request.request])
                 ticket.fail(_fault(error))
             else:
                 if not self._batcher.put(ticket, pieces):
@@ -119,7 +119,7 @@ def compute(model: Model, batch: Sequence[Item], relieve: Callable[[], None], tr
                 if half:
                     compute(model, half, relieve, tries - full)
         else:
-            traceback.print_exc()
+            complain(item.ticket.request.request for item in batch)
             for item in batch:
                 item.ticket.fail(_fault(error))
         return

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import structlog
 
-from qmd_daemon.engine import frames, tuning
+from qmd_daemon.engine import complaints, frames, tuning
 
 # It ends at once when its socket closes. Where it does not, nothing is lost by killing it.
 STOP_S = 2.0
@@ -123,5 +123,7 @@ class Process:
                 continue
             if not line:
                 return
-            self.last_error = line.decode(errors="replace").strip() or self.last_error
-            _log.warning("engine.worker_stderr", line=self.last_error)
+            requests, text = complaints.read(line.decode(errors="replace").rstrip())
+            self.last_error = text.strip() or self.last_error
+            named = {"request": requests} if requests else {}
+            _log.warning("engine.worker_stderr", line=text, **named)

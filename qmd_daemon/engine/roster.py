@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import structlog
+from msgspec.structs import replace
 
 from ipc.errors import QmdError
 from ipc.protocol import ModelStatus
@@ -47,6 +48,8 @@ class Roster:
         self._makers: dict[str, ModelInfo] = {}  # fingerprint -> an embedder that was used before
         self.residents: dict[Place, frames.Resident] = {}
         self.used_bytes = 0
+        self._begun_at: dict[Place, float] = {}  # the last time that it began to be loaded
+        self._loads: dict[Place, tuple[int, float]] = {}  # how often that was done, and the seconds it took in all
         self._errors: dict[Place, tuple[QmdError, float]] = {}  # and until when they are the answer
         self.choose()
 
@@ -132,7 +135,13 @@ class Roster:
         for role, resident in self.residents.items():
             self._errors.pop(role, None)
             if resident.state == "ready" and (role not in before or before[role].state != "ready"):
-                _log.info("engine.loaded", role=role, model=resident.name, device=resident.device)
+                seconds = max(0.0, resident.since - self._begun_at.get(role, resident.since))
+                count, total = self._loads.get(role, (0, 0.0))
+                self._loads[role] = count + 1, total + seconds
+                model, device = resident.name, resident.device
+                _log.info("engine.loaded", role=role, model=model, device=device, seconds=round(seconds, 2))
+            elif resident.state == "loading" and (role not in before or before[role].state == "ready"):
+                self._begun_at[role] = self._clock()
         return [_fixed(one) for one in before.values()] != [_fixed(one) for one in models.residents]
 
     def worker_gone(self) -> None:
@@ -148,7 +157,12 @@ class Roster:
         """
         roles = [role for role in ROLES if self._fake or role in self.chosen]
         former = self.residents.get("former")
-        return [self._status(role) for role in roles] + ([self._resident("embedding", former)] if former else [])
+        counted = [self._counted(role, self._status(role)) for role in roles]
+        return counted + ([self._counted("former", self._resident("embedding", former))] if former else [])
+
+    def _counted(self, place: Place, status: ModelStatus) -> ModelStatus:
+        loads, load_s = self._loads.get(place, (0, 0.0))
+        return replace(status, loads=loads, load_s=round(load_s, 3))
 
     def _status(self, role: Role) -> ModelStatus:
         name = fake.INFOS[role].name if self._fake else self.chosen[role].name

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 
 from ipc.errors import QmdError
 from qmd_daemon.engine import residency, tuning
 from qmd_daemon.engine.batcher import Ticket
+from qmd_daemon.engine.complaints import complain
 from qmd_daemon.engine.frames import Begun, FromWorker, Models, NotLoaded, Resident, role_of
 from qmd_daemon.engine.loading import Loaded, Loader
 from qmd_daemon.engine.memory import out_of_memory
@@ -175,7 +175,7 @@ class Shelf:
         except QmdError as known:
             loaded, error = None, known
         except Exception as unknown:  # noqa: BLE001 - whatever it is, somebody waits for an answer
-            traceback.print_exc()
+            complain(one.request.request for one in list(slot.waiting) if isinstance(one, Ticket))
             message = f"The model {self._loader.name(slot.role)} cannot be loaded: {unknown}."
             loaded, error = None, QmdError("unavailable", message, "The daemon's log says more.")
         self._loading_since = 0.0

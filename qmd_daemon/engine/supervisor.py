@@ -186,7 +186,9 @@ class Engine:
         deadline = _deadline(deadline_s)
         vectors = await self._ask(
             [
-                frames.Embed(self._pending.next_id(), priority, some, kind, deadline, _seconds(keep_alive), place)
+                frames.Embed(
+                    self._pending.next_id(), priority, some, kind, deadline, _seconds(keep_alive), place, _request()
+                )
                 for some in _portions(clean)
             ],
             deadline_s,
@@ -209,7 +211,9 @@ class Engine:
         clean = [_clean(document[:DOCUMENT_CHARACTERS]) for document in documents]
         scores = await self._ask(
             [
-                frames.Rerank(self._pending.next_id(), priority, question, some, deadline, _seconds(keep_alive))
+                frames.Rerank(
+                    self._pending.next_id(), priority, question, some, deadline, _seconds(keep_alive), _request()
+                )
                 for some in _portions(clean)
             ],
             deadline_s,
@@ -229,7 +233,9 @@ class Engine:
         """Put a query in other words: at most one line for each of `kinds`, in their order. The same every time."""
         self._admit("expansion", 1)
         number, deadline = self._pending.next_id(), _deadline(deadline_s)
-        request = frames.Expand(number, priority, _clean(query), list(kinds), deadline, _seconds(keep_alive))
+        request = frames.Expand(
+            number, priority, _clean(query), list(kinds), deadline, _seconds(keep_alive), _request()
+        )
         (lines,) = await self._ask([request], deadline_s, "The query was not expanded in time.")
         found: list[Line] = lines
         return found
@@ -303,6 +309,11 @@ def _clean(text: str) -> str:
 
 def _deadline(deadline_s: float | None) -> float | None:
     return None if deadline_s is None else time.monotonic() + deadline_s
+
+
+def _request() -> str:
+    """What the log calls the request that is being answered; a job has the name of the one that started it."""
+    return str(structlog.contextvars.get_contextvars().get("request", ""))
 
 
 def _seconds(keep_alive: KeepAlive | None) -> float | None:

@@ -12,13 +12,13 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from functools import partial
 from typing import NoReturn
 
 from ipc.errors import QmdError
 from qmd_daemon.engine import frames, tuning
 from qmd_daemon.engine.batcher import Ticket
+from qmd_daemon.engine.complaints import complain
 from qmd_daemon.engine.loading import make_loader
 from qmd_daemon.engine.role import Row
 from qmd_daemon.engine.shelf import Shelf
@@ -38,7 +38,7 @@ class Worker:
             for message in frames.read(self._sock):
                 self._handle(message)
         except Exception:  # noqa: BLE001 - nobody is above us to catch it
-            traceback.print_exc()
+            complain()
             os._exit(1)
         # Not sys.exit: that would wait for batches that nobody wants, and models that have generated text
         # would abort the process when they are taken down at exit.
@@ -85,7 +85,7 @@ class Worker:
             assert ticket.model is not None  # noqa: S101  (for the type checker: there are rows)
             self._send(ticket.model.answer(ticket.request, ticket.pieces, rows))
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
-            traceback.print_exc()
+            complain([ticket.request.request])
             return QmdError("unavailable", f"The model's answer is no answer: {error}.", "The daemon's log says more.")
         return None
 

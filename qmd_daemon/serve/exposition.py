@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from ipc.protocol import EngineStatus, GpuSample, IndexStatus, Job
@@ -64,11 +64,15 @@ def _gauge(name: str, help: str, labels: dict[str, str], value: float) -> GaugeM
     return family
 
 
+def _counter(name: str, help: str, value: float) -> CounterMetricFamily:  # noqa: A002
+    family = CounterMetricFamily(name, help)
+    family.add_metric([], value)
+    return family
+
+
 def _engine(engine: EngineStatus) -> Iterator[Metric]:
     yield _gauge("qmd_queue_texts", "Texts that wait for a model.", {}, engine.queued)
-    restarts = CounterMetricFamily("qmd_worker_restarts", "How often the model worker was replaced.")
-    restarts.add_metric([], engine.restarts)
-    yield restarts
+    yield _counter("qmd_worker_restarts", "How often the model worker was replaced.", engine.restarts)
     yield _gauge("qmd_worker_up", "1 when there is a model worker.", {}, engine.pid > 0)
     yield _gauge("qmd_engine_fallback", "1 when a model is not on the device that was wanted.", {}, engine.fallback)
     loaded = GaugeMetricFamily("qmd_model_ready", "1 when it is in memory.", labels=["role", "model", "device"])
@@ -80,11 +84,18 @@ def _engine(engine: EngineStatus) -> Iterator[Metric]:
         size.add_metric(labels, model.size_bytes)
     yield loaded
     yield size
+    loads = SummaryMetricFamily("qmd_model_load_seconds", "Bringing a role's model into memory.", labels=["role"])
+    for role, model in {one.role: one for one in reversed(engine.models)}.items():
+        loads.add_metric([role], model.loads, model.load_s)
+    yield loads
 
 
 def _gpu(sample: GpuSample | None) -> Iterator[Metric]:
     if sample is None:
         return
+    yield _counter("qmd_model_batches", "Batches that the models have computed.", sample.batches)
+    yield _counter("qmd_model_pieces", "Pieces of texts in these.", sample.pieces)
+    yield _counter("qmd_model_tokens", "Tokens in these.", sample.tokens)
     if sample.worker_memory_bytes is not None:
         yield _gauge("qmd_worker_memory_bytes", "The worker's resident memory.", {}, sample.worker_memory_bytes)
     families = {

@@ -1,6 +1,7 @@
 from pathlib import Path
+from typing import Literal
 
-from ipc.protocol import Role
+from ipc.protocol import ModelStatus, Role
 from qmd_daemon.config import EngineConfig
 from qmd_daemon.engine import frames
 from qmd_daemon.engine.roster import Roster
@@ -82,3 +83,25 @@ def test_what_would_suit_the_machine_and_is_not_here_is_noted(tmp_path: Path) ->
     assert roster.note.startswith("Not downloaded: multilingual-e5-small")
     assert roster.note.endswith("Fetch: qmd pull cpu")
     assert Roster(EngineConfig(profile="embedded"), str(tmp_path)).note == ""
+
+
+def test_how_often_a_model_was_loaded_and_how_long_that_took(tmp_path: Path) -> None:
+    now = 100.0
+    roster = Roster(EngineConfig(kind="fake"), str(tmp_path), clock=lambda: now)
+
+    def told(*states: Literal["loading", "ready"]) -> ModelStatus:
+        nonlocal now
+        for state in states:
+            since = now if state == "ready" else 0.0
+            roster.report(frames.Models([frames.Resident("embedding", "fake", state, since=since)]))
+            now += 2.5
+        return roster.statuses()[0]
+
+    assert (told().loads, told().load_s) == (0, 0.0)
+    assert told("loading", "loading").loads == 0
+    assert (told("ready", "ready").loads, told().load_s) == (1, 5.0)
+    roster.worker_gone()
+    gone = told()
+    assert (gone.state, gone.loads, gone.load_s) == ("off", 1, 5.0)
+    again = told("loading", "ready")
+    assert (again.loads, again.load_s) == (2, 7.5)
