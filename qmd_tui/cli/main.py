@@ -54,6 +54,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "token": ("token", "who may ask over HTTP from elsewhere"),
     "keys": ("keys", "who may ask over ZeroMQ from elsewhere"),
     "ps": ("ps", "which models are in memory, and until when"),
+    "top": ("top", "what the daemon does at this moment, as a live view"),
     "completion": ("completion", "what the shell needs to complete commands and flags"),
     "check": ("check", "whether the models are there"),
     "server": ("server", "run the daemon in the foreground"),
