@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar, cast, get_args
 
 import msgspec
@@ -100,7 +101,7 @@ def decode_struct(body: bytes, kind: type[S]) -> S:
         raise _malformed(error) from None
 
 
-def decode_fields(fields: dict[str, str], kind: type[Q]) -> Q:
+def decode_fields(fields: Mapping[str, str | list[str]], kind: type[Q]) -> Q:
     """Read a request from texts by name, such as the query of a URL. Raises QmdError("invalid")."""
     try:
         return msgspec.convert(fields, kind, strict=False)

@@ -162,7 +162,9 @@ class Get(IndexRequest, frozen=True, kw_only=True, tag="get"):
 
 
 class Status(IndexRequest, frozen=True, kw_only=True, tag="status"):
-    """The state of the daemon, its models and one index."""
+    """The state of the daemon, its models and one index, of which it counts these collections; none: all."""
+
+    collections: list[str] = []
 
 
 class CollectionAdd(IndexRequest, frozen=True, kw_only=True, tag="collection_add"):

@@ -101,7 +101,7 @@ def narrow(request: AnyRequest, grant: Grant) -> AnyRequest:
         index = documents.index_of(request.ref) or index
     if index != grant.index:
         raise QmdError("forbidden", f"The {grant.kind} {grant.name!r} is for another index.")
-    if isinstance(request, Search | VSearch | Query | Similar | Update | EmbedIndex):
+    if isinstance(request, Search | VSearch | Query | Similar | Status | Update | EmbedIndex):
         return replace(request, collections=_collections(request.collections, grant))
     return request
 
@@ -131,12 +131,8 @@ def shown(reply: Reply, grant: Grant) -> Reply:
         case CollectionsReply():
             return replace(reply, collections=_of(reply.collections, grant))
         case StatusReply():
-            collections = _of(reply.index.collections, grant)
-            count = sum(one.documents for one in collections)
-            # The other numbers are of all collections together.
-            index = replace(
-                reply.index, collections=collections, documents=count, chunks=0, vectors=0, pending=0, size_bytes=0
-            )
+            # What is counted is of its collections, for it was asked for these; the size is of all together.
+            index = replace(reply.index, collections=_of(reply.index.collections, grant), size_bytes=0)
             return replace(reply, index=index)
     return reply
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 import msgspec
 import numpy as np
@@ -240,7 +240,9 @@ async def _no_stream(_: Reply) -> None:
 
 
 def _of_url(request: web.Request, kind: type[Q]) -> Q:
-    return codec.decode_fields({**request.query, **request.match_info}, kind)
+    lists = {one.name for one in msgspec.structs.fields(kind) if get_origin(one.type) is list}
+    repeated = {name: request.query.getall(name) for name in lists & request.query.keys()}
+    return codec.decode_fields({**request.query, **repeated, **request.match_info}, kind)
 
 
 def _has_searches(body: bytes) -> bool:

@@ -151,7 +151,7 @@ class Handlers:
             protocol=PROTOCOL_VERSION,
             pid=os.getpid(),
             uptime_s=round(self._lifecycle.uptime_s, 3),
-            index=await index.status(),
+            index=await index.status(request.collections),
             engine=self._engine.status(),
             jobs=self._jobs.list(),
             http=self._lifecycle.http,

@@ -122,16 +122,22 @@ def ids_of(connection: sqlite3.Connection, wanted: Sequence[int]) -> list[int]:
     return [row[0] for row in rows]
 
 
-def count(connection: sqlite3.Connection) -> int:
-    """How many chunks the active space has."""
-    query = "SELECT count(*) FROM chunks WHERE space = ?"
-    return int(connection.execute(query, (meta.get(connection, _ACTIVE, "0"),)).fetchone()[0])
+def count(connection: sqlite3.Connection, collections: Sequence[str] = ()) -> int:
+    """How many chunks the active space has, of contents in these collections (all, if none is named)."""
+    return _counted(connection, "chunks", collections)
 
 
-def vectors(connection: sqlite3.Connection) -> int:
-    """How many vectors the active space has."""
-    query = "SELECT count(*) FROM chunks JOIN vectors ON vectors.chunk = chunks.id WHERE space = ?"
-    return int(connection.execute(query, (meta.get(connection, _ACTIVE, "0"),)).fetchone()[0])
+def vectors(connection: sqlite3.Connection, collections: Sequence[str] = ()) -> int:
+    """The same of vectors."""
+    return _counted(connection, "chunks JOIN vectors ON vectors.chunk = chunks.id", collections)
+
+
+def _counted(connection: sqlite3.Connection, rows: str, collections: Sequence[str]) -> int:
+    query = f"SELECT count(*) FROM {rows} WHERE space = ?"  # noqa: S608 - `rows` is one of the two above
+    if collections:
+        query += " AND hash IN (SELECT hash FROM documents WHERE collection IN (SELECT value FROM json_each(?)))"
+    names = [_names(collections)] if collections else []
+    return int(connection.execute(query, [meta.get(connection, _ACTIVE, "0"), *names]).fetchone()[0])
 
 
 def vectors_of(connection: sqlite3.Connection, space: int, content: str) -> list[bytes]:
@@ -158,13 +164,18 @@ def pending(connection: sqlite3.Connection, space: int, limit: int = -1, collect
     return [row[0] for row in rows]
 
 
-def pending_documents(connection: sqlite3.Connection) -> int:
-    """How many documents have no vectors yet in the active space: all of them while there is none."""
+def pending_documents(connection: sqlite3.Connection, collections: Sequence[str] = ()) -> int:
+    """How many documents have no vectors yet in the active space: all of them while there is none.
+
+    Of all collections, if none is named.
+    """
     query = (
         "SELECT count(*) FROM documents WHERE NOT EXISTS"
-        " (SELECT 1 FROM embedded WHERE space = ? AND embedded.hash = documents.hash)"
+        " (SELECT 1 FROM embedded WHERE space = ?1 AND embedded.hash = documents.hash)"
+        " AND (?2 = '[]' OR collection IN (SELECT value FROM json_each(?2)))"
     )
-    return int(connection.execute(query, (meta.get(connection, _ACTIVE, "0"),)).fetchone()[0])
+    active_id = meta.get(connection, _ACTIVE, "0")
+    return int(connection.execute(query, (active_id, _names(collections))).fetchone()[0])
 
 
 def sources(connection: sqlite3.Connection, hashes: Sequence[str]) -> list[Source]:

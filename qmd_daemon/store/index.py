@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -154,9 +154,10 @@ class Index:
         await self._lexical.run(self._lexical.keeper.rebuild, "compacted")
         await self.database.compact()
 
-    async def status(self) -> IndexStatus:
-        """What is in it, and how large it is on disk."""
-        summary = partial(reading.summary, index=self.name, directory=self.paths.index_dir(self.name))
+    async def status(self, collections: Sequence[str] = ()) -> IndexStatus:
+        """What is in it, or in these collections of it, and how large it is on disk."""
+        directory = self.paths.index_dir(self.name)
+        summary = partial(reading.summary, index=self.name, directory=directory, names=collections)
         return msgspec.convert(await self.database.read(summary), IndexStatus)
 
     async def close(self) -> None:

@@ -43,22 +43,31 @@ def document(
     }
 
 
-def summary(connection: sqlite3.Connection, index: str, directory: str) -> dict[str, Any]:
-    """What is in an index, in the shape of an IndexStatus."""
+def summary(connection: sqlite3.Connection, index: str, directory: str, names: Sequence[str] = ()) -> dict[str, Any]:
+    """What is in these collections of an index (all, if none is named), in the shape of an IndexStatus.
+
+    The size is the index's own in any case.
+    """
     # Not at the top: `qmd search` reads this module, and has no use for them.
     from qmd_daemon.store import chunks, intake
 
+    collections = [one for one in documents.collections(connection) if not names or one.name in names]
     return {
         "name": index,
         "path": directory,
-        "documents": connection.execute("SELECT count(*) FROM documents").fetchone()[0],
-        "chunks": chunks.count(connection),
-        "vectors": chunks.vectors(connection),
-        "pending": chunks.pending_documents(connection),
+        "documents": sum(one.documents for one in collections) if names else _all_documents(connection),
+        "chunks": chunks.count(connection, names),
+        "vectors": chunks.vectors(connection, names),
+        "pending": chunks.pending_documents(connection, names),
         "size_bytes": _size_bytes(directory),
         "updated_at": float(meta.get(connection, intake.UPDATED, "0")),
-        "collections": [one._asdict() for one in documents.collections(connection)],
+        "collections": [one._asdict() for one in collections],
     }
+
+
+def _all_documents(connection: sqlite3.Connection) -> int:
+    """Those of removed collections, too, until they are taken away."""
+    return int(connection.execute("SELECT count(*) FROM documents").fetchone()[0])
 
 
 def chosen(connection: sqlite3.Connection, names: Sequence[str]) -> list[str]:

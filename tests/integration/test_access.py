@@ -74,6 +74,12 @@ def test_answers_are_of_its_collections_alone(indexed: Any, make: Callable[..., 
         assert (status, body["error"]["message"]) == (404, "There is nothing of that name for you.")
     status, body = ask(indexed, "GET", "/status", **token)
     assert (status, "diary" in json.dumps(body)) == (200, False)
+    _, whole = ask(indexed, "GET", "/status")
+    for count in ("documents", "chunks", "vectors"):
+        assert 0 < body["index"][count] < whole["index"][count]
+    assert body["index"] == ask(indexed, "GET", "/status?collections=notes")[1]["index"] | {"size_bytes": 0}
+    _, both = ask(indexed, "GET", "/status?collections=notes&collections=diary")
+    assert both["index"]["chunks"] == whole["index"]["chunks"]
 
 
 def test_read_only(indexed: Any, make: Callable[..., str]) -> None:

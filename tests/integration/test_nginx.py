@@ -120,6 +120,24 @@ def test_while_the_daemon_is_away_it_says_when_to_come_back(proxy: Proxy, daemon
     assert (status, json.loads(body)["error"]["code"]) == (503, "unavailable")
 
 
+def test_a_daemon_that_is_started_again_is_found_again(
+    proxy: Proxy, daemon: Any, start_daemon: Callable[..., Any]
+) -> None:
+    ask = f"GET /events HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {proxy._token}\r\n\r\n"
+    with proxy.raw() as line:  # a stream is over with the daemon, and nginx says so
+        line.sendall(ask.encode())
+        assert b" 200 " in line.recv(65536)
+        assert daemon.terminate() == 0
+        while line.recv(65536):
+            pass
+    assert proxy.ask("GET", "/status")[0] == 503
+    again = start_daemon("--http-port", daemon.endpoint.http.rpartition(":")[2])
+    again.wait_ready()
+    status, body = proxy.ask("GET", "/status")
+    assert (status, json.loads(body)["pid"]) == (200, again.process.pid)
+    assert again.terminate() == 0
+
+
 def test_more_than_the_limit_is_refused(proxy: Proxy) -> None:
     statuses = {proxy.ask("GET", "/health")[0] for _ in range(60)}
     assert statuses == {200, 429}

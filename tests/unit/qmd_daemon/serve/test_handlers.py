@@ -85,7 +85,8 @@ class Parts:
         self.asked.append(("index", name))
         return self
 
-    async def status(self) -> IndexStatus:
+    async def status(self, collections: list[str]) -> IndexStatus:
+        self.asked.append(("collections", *collections))
         return INDEX
 
     # Searcher
@@ -331,11 +332,11 @@ async def test_another_model(house: House) -> None:
 
 
 async def test_status(house: House) -> None:
-    reply = await house.ask(Status(index="other"))
+    reply = await house.ask(Status(index="other", collections=["notes"]))
     assert isinstance(reply, StatusReply)
     assert (reply.version, reply.index, reply.engine.engine) == ("1.2.3", INDEX, "fake")
     assert (reply.jobs, reply.gpu) == ([job()], GpuSample(at=1.0))
-    assert house.parts.asked == [("index", "other")]
+    assert house.parts.asked == [("index", "other"), ("collections", "notes")]
 
 
 class TestCollections:
