@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from qmd_daemon.store import changes, chunks, meta
+from qmd_daemon.store import changes, chunks, meta, pages
 from qmd_daemon.store.documents import digests, numbers
 
 UPDATED = "updated_at"
@@ -53,7 +53,8 @@ def put(connection: sqlite3.Connection, file: File) -> str:
         "SELECT id, hash, title FROM documents WHERE collection = ? AND path = ?", (file.collection, file.path)
     ).fetchone()
     same = row is not None and row[1:] == (file.hash, file.title)
-    connection.execute("INSERT OR IGNORE INTO contents VALUES (?, ?)", (file.hash, file.text))
+    if connection.execute("INSERT OR IGNORE INTO contents VALUES (?, ?)", (file.hash, file.text)).rowcount:
+        pages.put(connection, file.hash, file.text)
     connection.executemany(
         "INSERT OR IGNORE INTO metadata VALUES (?, ?, ?)", [(file.hash, *pair) for pair in file.metadata]
     )

@@ -66,6 +66,14 @@ STEPS: tuple[str, ...] = (
     -- Files that may have some are read again at the next update.
     UPDATE documents SET inode = 0 WHERE hash IN (SELECT hash FROM contents WHERE substr(text, 1, 3) = '---');
     """,
+    """
+    -- Long contents once more, in pages of whole lines; `line` is the first one's, from 1 (store/pages.py). Those that
+    -- were here before have none, and are read whole.
+    CREATE TABLE pages (
+        hash TEXT NOT NULL REFERENCES contents(hash) ON DELETE CASCADE, line INTEGER NOT NULL, text TEXT NOT NULL,
+        PRIMARY KEY (hash, line)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

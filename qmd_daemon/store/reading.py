@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ipc.errors import QmdError
-from qmd_daemon.store import documents, meta
+from qmd_daemon.store import documents, meta, pages
 
 
 def document(
@@ -23,11 +23,10 @@ def document(
     Raises QmdError: not_found or conflict, as `documents.find` does.
     """
     found, line, count = documents.find(connection, ref)
-    lines = documents.text(connection, found.hash).split("\n")
-    if not lines[-1]:  # a text ends with a newline, not with an empty line
-        lines.pop()
     first = from_line or line or 1
-    wanted = max_lines or count or len(lines)
+    shown = pages.read(connection, found.hash, first, max_lines or count) or pages.lines(
+        documents.text(connection, found.hash), first, max_lines or count
+    )
     root = next((one.path for one in documents.collections(connection) if one.name == found.collection), "")
     return {
         "docid": documents.docid(found.hash),
@@ -35,9 +34,9 @@ def document(
         "collection": found.collection,
         "path": found.path,
         "title": found.title,
-        "text": "\n".join(lines[first - 1 : first - 1 + wanted]),
+        "text": shown.text,
         "first_line": first,
-        "total_lines": len(lines),
+        "total_lines": shown.total,
         "location": os.path.join(root, found.path),
         "context": documents.context(connection, found.collection, found.path),
     }
