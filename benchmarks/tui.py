@@ -5,8 +5,9 @@
 The index is that of benchmarks/latency.py: 100,000 chunks, the fake engine. With --home it is kept, and used again.
 
 start     from the start of the process to its first frame, and the same for a Textual app with nothing in it
-key       from a key to the frame with the words' results of what is typed then, one key at a time
+key       from a key to the frame with the words' results of what is typed then, the screen standing still before it
 typing    the same at 15 keys a second; and, from the daemon's log, how many queries it worked on at once
+preview   of a document of 50 MB, in the middle: from the hit's frame to the document's, what was read, what it takes
 session   so many keys on all screens: the memory of the program as it goes, and errors in either log
 
 A frame is over when the terminal is told so (mode 2026). Times are milliseconds.
@@ -33,7 +34,7 @@ import pexpect
 
 from ipc.launch import ensure_daemon
 from ipc.paths import Paths
-from ipc.protocol import Shutdown
+from ipc.protocol import CollectionAdd, Get, JobCancel, Search, Shutdown
 from ipc.sync import SyncClient
 from qmd_tui.bench import metrics
 
@@ -58,6 +59,10 @@ ASKED, ANSWER = b"\x1b[?2026$p", "\x1b[?2026;2$y"
 FIRST_STAGE = re.compile(rb"lexical [^\x1b]*\xe2\x80\xa6(?s:.*?)" + re.escape(END_OF_FRAME))
 PATIENCE_S = 30.0
 SETTLE_S = 2.0
+STILL_S = 0.06
+BIG = "big"
+BIG_LINES = 715_000
+BIG_BYTES = 70 * BIG_LINES
 
 
 class Program:
@@ -104,6 +109,11 @@ class Program:
             pass
         self.written = b""
 
+    def stand_still(self) -> None:
+        """Read until nothing has been written for a moment."""
+        while self.read(STILL_S):
+            pass
+
     @property
     def memory_bytes(self) -> int:
         with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
@@ -119,12 +129,14 @@ def main() -> None:
         home = options.home or stack.enter_context(tempfile.TemporaryDirectory(prefix="qmd-tui-"))
         os.environ.update(QMD_HOME=home, QMD_HTTP_PORT="0", QMD_ENGINE="fake")
         paths = Paths.from_environment(os.environ)
+        _allow_big(paths)
         with SyncClient(ensure_daemon(paths).rpc) as client:
             try:
                 latency._index(client, options, os.path.join(home, "corpus"))  # noqa: SLF001
                 _start()
                 _keys()
                 _typing(paths)
+                _preview(client, os.path.join(home, "big"))
                 if options.keys:
                     _session(paths, options.keys)
             finally:
@@ -140,8 +152,14 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _ui() -> Program:
-    return Program([QMD, "--index", latency.INDEX])
+def _ui(index: str = latency.INDEX) -> Program:
+    return Program([QMD, "--index", index])
+
+
+def _allow_big(paths: Paths) -> None:
+    os.makedirs(paths.config, exist_ok=True)
+    with open(os.path.join(paths.config, "config.toml"), "w", encoding="utf-8") as file:
+        file.write(f"[ingest]\nmax_file_bytes = {2 * BIG_BYTES}\n")
 
 
 def _start() -> None:
@@ -167,6 +185,7 @@ def _keys() -> None:
     times = []
     for text in (*TEXTS, *CHINESE):
         for key in text:
+            program.stand_still()
             program.forget()
             typed = time.perf_counter()
             program.type(key)
@@ -233,6 +252,40 @@ def _at_once(paths: Paths, begin: float) -> tuple[int, float]:
         running += change
         most = max(most, running)
     return most, longest
+
+
+def _preview(client: SyncClient, corpus: str) -> None:
+    """One document, of lines of some words; one word stands in the middle alone."""
+    if not os.path.isdir(corpus):
+        os.makedirs(corpus)
+        draw = random.Random(3)
+        words = ["".join(draw.choices("aeiourstlmn", k=6)) for _ in range(3000)]
+        with open(os.path.join(corpus, "big.md"), "w", encoding="utf-8") as file:
+            lines = (" ".join(draw.choices(words, k=10)) for _ in range(BIG_LINES))
+            file.writelines(f"{line} zebra\n" if at == BIG_LINES // 2 else f"{line}\n" for at, line in enumerate(lines))
+        job = client.call(CollectionAdd(index=BIG, path=corpus, name="big", mask="**/*.md")).job
+        while not client.call(Search(index=BIG, query="zebra")).results:
+            time.sleep(0.2)
+        client.call(JobCancel(job=job.id))  # its vectors are not what is measured
+    program = _ui(BIG)
+    program.until(rb"Type to search")
+    program.type("\x13")  # the words alone
+    program.stand_still()
+    before = program.memory_bytes
+    program.forget()
+    typed = time.perf_counter()
+    program.type("zebra")
+    found = program.until(rb"1 result.{0,40}lexical")
+    shown = program.until(rb"big.md .{0,20} lines")
+    program.stand_still()
+    grown = (program.memory_bytes - before) / 1e6
+    program.close()
+    reading = time.perf_counter()
+    part = client.call(Get(index=BIG, ref="qmd://big/big.md", from_line=BIG_LINES // 3, max_lines=401))
+    read_ms = (time.perf_counter() - reading) * 1000
+    told = f"to the hit {(found - typed) * 1000:.0f} ms, from it to the document {(shown - found) * 1000:.0f} ms"
+    print(f"preview of {BIG_BYTES / 1e6:.0f} MB: {told}; {grown:+.1f} MB")
+    print(f"preview: {len(part.text)} characters of {part.total_lines} lines are read in {read_ms:.1f} ms")
 
 
 # Each begins and ends on the search screen. Esc comes after a letter, so that it never finds the input empty.
