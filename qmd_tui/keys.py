@@ -93,3 +93,11 @@ LOG: list[BindingType] = [
     _key("pageup", "scroll(-10)", N_("Ten lines up"), "log.page_up"),
     _key("pagedown", "scroll(10)", N_("Ten lines down"), "log.page_down"),
 ]
+
+# Every name that a key has, in the order in which they are listed: a screen's own before those of all screens.
+NAMES = tuple(
+    binding.id
+    for table in (SEARCH, COLLECTIONS, MODELS, LOG, SCREEN, APP)
+    for binding in table
+    if isinstance(binding, Binding) and binding.id
+)

@@ -1,7 +1,6 @@
-"""What the daemon says in English, in the language of the interface: its sentences are looked up in the catalog.
+"""What the daemon says, in the language of the interface.
 
-The daemon's messages have no language of their own: scripts and logs read them, too. Those that are fixed are listed
-here for the catalog; one that is not is shown as it came, behind what its code means.
+An error that is in no catalog comes as it is, behind what its code means.
 """
 
 from __future__ import annotations
@@ -10,38 +9,8 @@ from ipc.errors import QmdError
 from ipc.protocol import ErrorBody
 from qmd_tui.language import ENGLISH, N_, current, tr
 from qmd_tui.output import safe
+from qmd_tui.sentences import translated
 
-# Why a stage did not run (qmd_daemon.search.course), and what a job is at (qmd_daemon.ingest).
-_PHRASES = (
-    N_("no model"),
-    N_("not asked for"),
-    N_("the query names something"),
-    N_("the words found it"),
-    N_("scanning"),
-    N_("indexing"),
-    N_("embedding"),
-    N_("chunking"),
-    N_("waiting"),
-    N_("fetching"),
-    N_("compacting"),
-    N_("the daemon to start"),
-    N_("systemd to start the daemon"),
-    N_("left out"),
-    N_("Nothing here seems relevant."),
-)
-# Errors that a person meets here, without anything in them that changes.
-_SENTENCES = (
-    N_("The daemon is not there yet."),
-    N_("Try again in a moment."),
-    N_("There is no daemon at the other end."),
-    N_("The daemon went away before it had answered."),
-    N_("Start it with `qmd server` to see why."),
-    N_("Too many texts are waiting for the model."),
-    N_("Try again in a while."),
-    N_("The daemon is stopping."),
-    N_("There is no search by meaning without an embedding model."),
-    N_("Another embedding model is used from now on."),
-)
 _CODES = {
     "malformed": N_("The request was not understood."),
     "unauthorized": N_("A token is needed for that."),
@@ -68,7 +37,7 @@ class Spoken(QmdError):
 
 def phrase(text: str) -> str:
     """A few words of the daemon's."""
-    return safe.line(tr(text))
+    return safe.line(translated(text))
 
 
 def failure(body: ErrorBody) -> str:
@@ -83,6 +52,6 @@ def error_text(error: QmdError) -> str:
     """
     if isinstance(error, Spoken):
         return safe.block(str(error))
-    message, hint = (safe.block(tr(text)) for text in (error.message, error.hint))
-    means = "" if current() == ENGLISH or message != safe.block(error.message) else tr(_CODES.get(error.code, ""))
-    return " ".join(part for part in (means, message, hint) if part)
+    message, hint = (translated(text) for text in (error.message, error.hint))
+    means = "" if current() == ENGLISH or message != error.message else tr(_CODES.get(error.code, ""))
+    return " ".join(safe.block(part) for part in (means, message, hint) if part)

@@ -43,7 +43,8 @@ from qmd_tui.widgets.table import Table
 from qmd_tui.widgets.text import shorten, shorten_left, visible
 
 _BAR_CELLS = 16
-_PATH_CELLS = 40
+_PATH_CELLS, _LEAST_PATH_CELLS = 40, 12
+_ROOMY_COLUMNS = 80
 _COLLECTIONS = (N_("Collection"), N_("Documents"), N_("Searched"), N_("Directory"), N_("Files"), N_("What it is"))
 _JOBS = (N_("Job"), N_("State"), N_("Progress"), N_("Done"), N_("Rate"), N_("Left"), N_("Now"))
 
@@ -64,14 +65,20 @@ class CollectionsScreen(Panel):
         if self.facts.index is not None and not self.facts.index.collections:
             self.action_add()
 
+    def on_resize(self) -> None:
+        self.show()
+
     def show(self) -> None:
         index = self.facts.index
         hint = tr("No collection yet: a adds a directory.") if index and not index.collections else ""
         self.query_one("#hint", Static).update(Content(hint))
-        self._table("collections").show(_COLLECTIONS, {one.name: _row(one) for one in self._collections()})
+        path_cells = max(min(self.size.width // 3, _PATH_CELLS), _LEAST_PATH_CELLS)
+        bar_cells = _BAR_CELLS if self.size.width >= _ROOMY_COLUMNS else _BAR_CELLS // 4
+        rows = {one.name: _row(one, path_cells) for one in self._collections()}
+        self._table("collections").show(_COLLECTIONS, rows)
         newest = sorted(self.facts.jobs.values(), key=lambda job: -job.created_at)
         now = time.time()
-        self._table("jobs").show(_JOBS, {job.id: _job_row(job, now) for job in newest})
+        self._table("jobs").show(_JOBS, {job.id: _job_row(job, now, bar_cells, path_cells) for job in newest})
 
     def on_granted(self, message: Granted) -> None:
         match message.reply:
@@ -239,20 +246,20 @@ class CollectionsScreen(Panel):
 SCREEN = CollectionsScreen
 
 
-def _row(one: CollectionInfo) -> list[str]:
+def _row(one: CollectionInfo, path_cells: int) -> list[str]:
     searched = tr("always") if one.included else tr("when named")
     files = visible(one.pattern) + "".join(f" !{visible(rule)}" for rule in one.ignore)
     said = visible(one.contexts.get("", "") or next(iter(one.contexts.values()), ""))
-    path = shorten_left(visible(one.path), _PATH_CELLS)
-    return [visible(one.name), f"{one.documents:,}", searched, path, shorten(files, _PATH_CELLS), said]
+    path = shorten_left(visible(one.path), path_cells)
+    return [visible(one.name), f"{one.documents:,}", searched, path, shorten(files, path_cells), said]
 
 
-def _job_row(job: Job, now: float) -> list[str]:
+def _job_row(job: Job, now: float, bar_cells: int, path_cells: int) -> list[str]:
     name = f"{tr(JOBS[job.kind])} {visible(', '.join(job.collections))}".strip()
     at = visible(job.current or job.phase) if job.state == "running" else ""
     if job.error is not None:
         at = visible(failure(job.error))
-    bar = progress.bar(job, _BAR_CELLS)
+    bar = progress.bar(job, bar_cells)
     left = progress.duration(progress.left_s(job, now))
     state = tr(progress.STATES[job.state])
-    return [name, state, bar, progress.amount(job), progress.speed(job, now), left, shorten_left(at, _PATH_CELLS)]
+    return [name, state, bar, progress.amount(job), progress.speed(job, now), left, shorten_left(at, path_cells)]

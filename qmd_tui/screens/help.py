@@ -12,10 +12,12 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from qmd_tui import keys
 from qmd_tui.language import tr
 from qmd_tui.widgets.text import padded
 
-_KEY_CELLS = 18
+_KEY_CELLS, _FEW_KEY_CELLS = 18, 10
+_ROOMY_COLUMNS = 60
 
 
 class HelpScreen(ModalScreen[None]):
@@ -33,8 +35,8 @@ class HelpScreen(ModalScreen[None]):
         self._bindings_shown = by_action(active.binding for active in bindings)
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="keys") as keys:
-            keys.border_title = Content(tr("Keys"))
+        with Vertical(id="keys") as window:
+            window.border_title = Content(tr("Keys"))
             yield Input(placeholder=tr("Filter"), compact=True)
             with VerticalScroll(id="listed", can_focus=False):
                 yield Static(id="shown", markup=False)
@@ -51,19 +53,20 @@ class HelpScreen(ModalScreen[None]):
 
     def _show(self, wanted: str) -> None:
         words = wanted.casefold().split()
+        cells = _KEY_CELLS if self.app.size.width >= _ROOMY_COLUMNS else _FEW_KEY_CELLS
         lines = []
         for bindings in self._bindings_shown:
             names = "  ".join(self.app.get_key_display(binding) for binding in bindings)
             said = tr(bindings[0].description)
             if all(word in f"{names} {said}".casefold() for word in words):
-                lines.append(Content.assemble((padded(names, _KEY_CELLS), "$accent"), " ", said))
+                lines.append(Content.assemble((padded(names, cells), "$accent"), " ", said))
         self.query_one("#shown", Static).update(Content("\n").join(lines) if lines else tr("No key does that."))
 
 
 def by_action(bindings: Iterable[Binding]) -> list[list[Binding]]:
-    """The bindings of our own table (they have ids; Textual's have not), those of one action together."""
+    """The bindings of our own table (they have ids; Textual's have not), those of one action together, in its order."""
     groups: dict[str, list[Binding]] = {}
     for binding in bindings:
         if binding.id:
             groups.setdefault(binding.id, []).append(binding)
-    return list(groups.values())
+    return [groups[name] for name in keys.NAMES if name in groups]

@@ -38,7 +38,7 @@ from qmd_tui.widgets.table import Table
 from qmd_tui.widgets.text import visible
 from qmd_tui.widgets.units import size
 
-_HEADS = (N_("Model"), N_("Role"), N_("Profiles"), N_("On disk"), N_("In memory"), N_("License"))
+_HEADS = (N_("Model"), N_("Role"), N_("In memory"), N_("On disk"), N_("Profiles"), N_("License"))
 ROLES = {"embedding": N_("embedding model"), "reranker": N_("reranker"), "expansion": N_("expansion model")}
 _DISK = {
     "converted": N_("ready"),
@@ -201,7 +201,7 @@ def _row(one: CatalogModel, loaded: ModelStatus | None, now: float) -> list[str]
     elif one.download_bytes:
         disk = ", ".join((disk, tr("to fetch {size}").format(size=size(one.download_bytes))))
     role = tr(ROLES[one.role])
-    return [name, role, " ".join(one.profiles), disk, _memory(loaded, now), visible(one.license)]
+    return [name, role, _memory(loaded, now), disk, " ".join(one.profiles), visible(one.license)]
 
 
 def _memory(loaded: ModelStatus | None, now: float) -> str:

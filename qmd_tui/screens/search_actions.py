@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from textual.screen import Screen
+from textual.widget import Widget
 
 from ipc.protocol import CollectionChange, Hit, IndexStatus, Update
 from qmd_tui.history import History
@@ -161,11 +162,16 @@ class SearchActions(Screen[None]):
         self.preview.view.toggle_rendered()
 
     def action_scroll_preview(self, lines: int) -> None:
-        self.preview.view.scroll_relative(y=lines, animate=False)
+        self._read.scroll_relative(y=lines, animate=False)
 
     def action_page_preview(self, halves: int) -> None:
-        view = self.preview.view
+        view = self._read
         view.scroll_relative(y=halves * max(view.size.height // 2, 1), animate=False)
+
+    @property
+    def _read(self) -> Widget:
+        """What stands beside the list: the document, or why it was found."""
+        return self.query_one("#explain") if self.has_class("-explain") else self.preview.view
 
     def action_match(self, by: int) -> None:
         self.preview.seek(by)

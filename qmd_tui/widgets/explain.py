@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widget import Widget
+from textual.widgets import Static
 
 from ipc.protocol import Explain, Hit, SearchReply, Stage
 from qmd_tui.language import N_, tr
@@ -20,22 +22,29 @@ _LISTS = {"lexical": N_("words"), "vector": N_("meaning")}
 _NAME_CELLS = 14
 
 
-class ExplainView(Widget, can_focus=False):
-    """Told which hit and which answer; shows its trace."""
+class ExplainView(VerticalScroll, can_focus=False):
+    """Told which hit and which answer; shows its trace, as far down as it is scrolled."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name for it
         super().__init__(id=id)
         self._hit: Hit | None = None
         self._reply: SearchReply | None = None
 
-    def show(self, hit: Hit | None, reply: SearchReply | None) -> None:
-        self._hit, self._reply = hit, reply
-        self.refresh()
+    def compose(self) -> ComposeResult:
+        yield Static(markup=False)
 
-    def render(self) -> Content:
-        if self._hit is None:
-            return Content()
-        return Content("\n").join(trace(self._hit, self._reply, max(self.content_size.width, 20)))
+    def show(self, hit: Hit | None, reply: SearchReply | None) -> None:
+        if hit is not self._hit:
+            self.scroll_home(animate=False)
+        self._hit, self._reply = hit, reply
+        self._fill()
+
+    def on_resize(self) -> None:
+        self._fill()
+
+    def _fill(self) -> None:
+        lines = [] if self._hit is None else trace(self._hit, self._reply, max(self.content_size.width - 1, 20))
+        self.query_one(Static).update(Content("\n").join(lines))
 
 
 def trace(hit: Hit, reply: SearchReply | None, width: int) -> list[Content]:
@@ -59,7 +68,7 @@ def _ranks(explain: Explain, width: int) -> list[Content]:
     most = max((part.share for part in explain.contributions), default=0.0) or 1.0
     for part in explain.contributions:
         name = tr(_LISTS[part.list]) if part.list in _LISTS else visible(part.list)
-        told = f"#{part.rank}  rrf {part.rrf:.4f}  {part.score:.3g}"
+        told = f"#{part.rank:<3} rrf {part.rrf:.4f}  {part.score:<7.3g}"
         bar = _BAR * round(max(width - _NAME_CELLS - cell_len(told) - 3, 0) * part.share / most)
         lines.append(Content.assemble(_padded(name), f" {told} ", (bar, "$accent")))
     if explain.matched_terms:

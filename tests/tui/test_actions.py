@@ -192,11 +192,26 @@ async def test_explaining_shows_the_trace_and_the_time(app: QmdApp, client: Fake
         await pilot.press("ctrl+e")
         await until(pilot, lambda: "Found by" in screen_text(pilot))
         shown = screen_text(pilot)
-        for told in ("#2  rrf 0.0161  7.5", "matched        vector", "0.75 × 0.700 + 0.25 × 0.900 = 1.000", "relevance",
+        for told in ("#2   rrf 0.0161  7.5", "matched        vector", "0.75 × 0.700 + 0.25 × 0.900 = 1.000", "relevance",
                      "vectors           12 ms"):  # fmt: skip
             assert told in shown
         await pilot.press("ctrl+e")
         await until(pilot, lambda: "line 42 of document 0" in screen_text(pilot))
+
+
+async def test_a_trace_that_does_not_fit_is_scrolled(app: QmdApp, client: FakeClient) -> None:
+    client.on(Query, fused(*range(8)))
+    async with app.run_test(size=(80, 10)) as pilot:
+        await ask(pilot, "v")
+        await pilot.press("ctrl+e")
+        await until(pilot, lambda: "without a trace" in screen_text(pilot))
+        assert "fusion" not in screen_text(pilot)
+        for _ in range(4):
+            await pilot.press("pagedown", "shift+down")
+        await until(pilot, lambda: "fusion" in screen_text(pilot))
+        for _ in range(4):
+            await pilot.press("pageup", "shift+up")
+        await until(pilot, lambda: "fusion" not in screen_text(pilot))
 
 
 async def test_an_answer_without_a_trace_says_so(app: QmdApp) -> None:

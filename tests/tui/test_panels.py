@@ -471,3 +471,17 @@ def test_a_directory_is_completed(tmp_path: Path) -> None:
     assert completed(f"{tmp_path}/a") is None
     assert completed(f"{tmp_path}/missing/x") is None
     assert completed("relative") is None
+
+
+async def test_what_does_not_fit_of_the_meter_is_scrolled_to(app: QmdApp, client: FakeClient) -> None:
+    async with app.run_test(size=(40, 12)) as pilot:
+        await until(pilot, lambda: client.listeners)
+        client.emit("gpu", GpuSample(at=1.0, cards=[CARD]))
+        await visit(pilot, "f5", "0: RTX")
+        assert "texts waiting" not in screen_text(pilot)
+        await pilot.press("end")
+        await until(pilot, lambda: "texts waiting" in screen_text(pilot))
+        client.emit("gpu", GpuSample(at=2.0, cards=[CARD], queued=42))
+        await until(pilot, lambda: "42" in screen_text(pilot))
+        await pilot.press("home")
+        await until(pilot, lambda: "0: RTX" in screen_text(pilot))
