@@ -57,6 +57,8 @@ class History:
             if by > 0:
                 return typed
             self._at, self._typed = len(self.queries), typed
+            if self.queries[-1:] == [typed.strip()]:
+                self._at -= 1  # it stands there already: the key would seem dead
         self._at = max(self._at + by, 0)
         if self._at >= len(self.queries):
             self._at = None

@@ -192,8 +192,13 @@ async def test_explaining_shows_the_trace_and_the_time(app: QmdApp, client: Fake
         await pilot.press("ctrl+e")
         await until(pilot, lambda: "Found by" in screen_text(pilot))
         shown = screen_text(pilot)
-        for told in ("#2   rrf 0.0161  7.5", "matched        vector", "0.75 × 0.700 + 0.25 × 0.900 = 1.000", "relevance",
-                     "vectors           12 ms"):  # fmt: skip
+        for told in (
+            "#2   rrf 0.0161  7.5",
+            "matched        vector",
+            "0.75 × 0.700 + 0.25 × 0.900 = 1.000",
+            "relevance",
+            "vectors           12 ms",
+        ):
             assert told in shown
         await pilot.press("ctrl+e")
         await until(pilot, lambda: "line 42 of document 0" in screen_text(pilot))

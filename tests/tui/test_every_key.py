@@ -241,17 +241,17 @@ async def test_the_search_screen_and_every_screen(line: Line, client: FakeClient
 
 
 @pytest.mark.parametrize(
-    ("key", "table", "effects", "shown"),
+    ("key", "shown", "tested"),
     [
-        ("f3", keys.COLLECTIONS, COLLECTIONS, "cancelled"),
-        ("f4", keys.MODELS, MODELS_KEYS, "* small"),
-        ("f6", keys.LOG, LOG, "event.99"),
-        ("f5", keys.SCREEN, BACK, "No reading yet."),
+        ("f3", "cancelled", (keys.COLLECTIONS, COLLECTIONS)),
+        ("f4", "* small", (keys.MODELS, MODELS_KEYS)),
+        ("f6", "event.99", (keys.LOG, LOG)),
+        ("f5", "No reading yet.", (keys.SCREEN, BACK)),
     ],
     ids=["collections", "models", "log", "gpu"],
 )
 async def test_the_other_screens(
-    app: QmdApp, client: FakeClient, key: str, table: Sequence[BindingType], effects: dict[str, Effect], shown: str
+    app: QmdApp, client: FakeClient, key: str, shown: str, tested: tuple[Sequence[BindingType], dict[str, Effect]]
 ) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         scene = Scene(pilot, client, [])
@@ -260,7 +260,7 @@ async def test_the_other_screens(
             client.emit("log", LogEvent(at=1.0, level="info", event=f"event.{number}"))
         await pilot.press(key)
         await until(pilot, lambda: isinstance(scene.screen, Panel) and shown in scene.text)
-        await act(scene, table, effects)
+        await act(scene, *tested)
 
 
 @pytest.mark.parametrize("name", LEAVE)

@@ -28,6 +28,13 @@ def test_two_terminals_do_not_lose_each_others(tmp_path: Path) -> None:
     assert History(str(tmp_path / "h")).queries == ["a", "b"]
 
 
+def test_stepping_back_from_the_newest_goes_to_the_one_before() -> None:
+    history = History("")
+    for text in ("a", "b"):
+        history.add(text)
+    assert [history.step(-1, "b"), history.step(1, "a"), history.step(1, "b")] == ["a", "b", "b"]
+
+
 def test_stepping_back_comes_back_to_what_was_typed() -> None:
     history = History()
     history.add("a")
