@@ -175,7 +175,7 @@ class QmdApp(App[list[str]]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """All that has a key, by what it does."""
         shown = {active.binding.id: active for active in screen.active_bindings.values() if active.binding.id}
-        for active in shown.values():
+        for active in (shown[name] for name in keys.NAMES if name in shown):
             binding = active.binding
 
             async def act(node: object = active.node, action: str = binding.action) -> None:

@@ -198,7 +198,7 @@ def _row(one: CatalogModel, loaded: ModelStatus | None, now: float) -> list[str]
     disk = tr(_DISK[one.state])
     if one.size_bytes:
         disk = f"{disk}, {size(one.size_bytes)} {' '.join(one.quantizations)}".rstrip()
-    elif one.download_bytes:
+    elif one.state in {"absent", "part"} and one.download_bytes:
         disk = ", ".join((disk, tr("to fetch {size}").format(size=size(one.download_bytes))))
     role = tr(ROLES[one.role])
     return [name, role, _memory(loaded, now), disk, " ".join(one.profiles), visible(one.license)]
