@@ -35,6 +35,7 @@ class Panel(Screen[None]):
     CSS_PATH = "panel.tcss"
     HEADING: ClassVar[str] = ""
     BINDINGS: ClassVar[list[BindingType]] = [*keys.SCREEN]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012 - Textual's own type
 
     def __init__(self, facts: Facts, settings: Settings) -> None:
         super().__init__()
