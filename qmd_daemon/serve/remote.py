@@ -7,6 +7,7 @@ which key it came with. Keys are looked up again at each request: what is revoke
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +32,9 @@ from qmd_daemon.serve.rpc import Rpc
 _DOMAIN = "qmd"
 _HINT = "`qmd keys create --name NAME` makes one where the daemon is."
 
+# Told of whoever is turned away: from which address, and why.
+Refused = Callable[[str, QmdError], None]
+
 log = structlog.get_logger()
 
 
@@ -51,12 +55,13 @@ class Remote:
                 f"ZeroMQ on {self.address} is for others, and nobody has a key.",
                 "Make one with `qmd keys create --name NAME`, or take `listen` out of [zmq] in config.toml.",
             )
-        gate = KeyGate(self.address, keys.server_secret(self._paths), self._grants)
+        refused = self._refused
+        gate = KeyGate(self.address, keys.server_secret(self._paths), self._grants, refused)
         async with AsyncExitStack() as stack:
             # With threads of its own: who is elsewhere does not slow down who is here.
             context = zmq.asyncio.Context()
             stack.callback(context.destroy)
-            await stack.enter_async_context(Zap(context, self._grants))
+            await stack.enter_async_context(Zap(context, self._grants, refused))
             await stack.enter_async_context(Rpc(context, gate, self._dispatcher))
             self.address = gate.address
             self._stack = stack.pop_all()
@@ -67,14 +72,20 @@ class Remote:
     ) -> None:
         await self._stack.aclose()
 
+    def _refused(self, remote: str, error: QmdError) -> None:
+        """Written down and counted, as over HTTP."""
+        audit.refused(remote, "tcp", error.code, error.message)
+        self._dispatcher.metrics.refused(error.code)
+
 
 class KeyGate:
     """A TCP port: whoever has sent a message has proved to have the secret half of a key. `address` once it is open."""
 
-    def __init__(self, address: str, secret: str, grants: Grants) -> None:
+    def __init__(self, address: str, secret: str, grants: Grants, refused: Refused) -> None:
         self.address = address
         self._secret = secret
         self._grants = grants
+        self._refused = refused
 
     def open(self, socket: Any) -> None:
         transport.prepare(socket)
@@ -96,6 +107,13 @@ class KeyGate:
         """The port goes with the socket."""
 
     def admit(self, peer: Peer, frame: zmq.Frame) -> Caller:
+        try:
+            return self._caller(peer, frame)
+        except QmdError as error:
+            self._refused(str(frame.get("Peer-Address")), error)
+            raise
+
+    def _caller(self, peer: Peer, frame: zmq.Frame) -> Caller:
         grant = self._grants.of_key(str(frame.get("User-Id")))
         if grant is None:
             raise QmdError("unauthorized", "This key was revoked, or has expired.", _HINT)
@@ -108,10 +126,12 @@ class KeyGate:
 class Zap:
     """Answers libzmq's questions about keys, for all sockets of a context. Enter it before they listen."""
 
-    def __init__(self, context: zmq.asyncio.Context, grants: Grants) -> None:
+    def __init__(self, context: zmq.asyncio.Context, grants: Grants, refused: Refused) -> None:
         self._authenticator = Authenticator(context)
         self._authenticator.configure_curve_callback(_DOMAIN, self)
         self._grants = grants
+        self._refused = refused
+        self._remote = ""
 
     async def __aenter__(self) -> Self:
         self._authenticator.start()
@@ -138,9 +158,11 @@ class Zap:
             log.exception("tcp.keys_unreadable")
             known = False
         if not known:
-            audit.refused("", "tcp", "unauthorized", f"key {public.decode()}")
+            self._refused(self._remote, QmdError("unauthorized", f"The key {public.decode()} is not valid here."))
         return known
 
     async def _answer(self) -> None:
         while True:
-            await self._authenticator.handle_zap_message(await self._socket.recv_multipart())
+            asked = await self._socket.recv_multipart()
+            self._remote = asked[3].decode()  # by ZAP: version, request, domain, address, …
+            await self._authenticator.handle_zap_message(asked)

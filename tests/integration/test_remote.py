@@ -171,6 +171,8 @@ def test_a_key_that_is_not_known(remote: Remote) -> None:
     public, secret = (half.decode() for half in zmq.curve_keypair())
     error = refused(remote, Keys(server=remote.keys.server, public=public, secret=secret))
     assert "does not know this key" in error.message
+    noted = [line for line in remote.audit() if public in line.get("reason", "")]
+    assert [(line["event"], line["remote"]) for line in noted] == [("access.refused", "127.0.0.1")]
 
 
 def test_the_public_half_of_a_key_that_is_known(remote: Remote) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from ipc.holder import read_holder
 from ipc.launch import find_daemon
 from ipc.paths import Paths
 from ipc.protocol import CollectionAdd
+from qmd_daemon import grants, keys
 from tests.conftest import Daemon
 from tests.integration import corpus
 from tests.tui.forward import Forward
@@ -169,6 +171,29 @@ class TestConnect:
                 terminal.shows(wait_until, "Type to search")
                 terminal.type(ESCAPE)
                 terminal.sees(lambda _: terminal.ended, "the end of the program", wait_until)
+        finally:
+            terminal.close()
+
+    def test_the_screen_with_a_key(self, tmp_path: Path, start_daemon: Any, home: Paths, wait_until: Any) -> None:
+        keys.create(home, "laptop", str(tmp_path / "laptop.key"))
+        daemon = start_daemon("--listen", "tcp://127.0.0.1:0")
+        daemon.wait_ready()
+        holder = read_holder(home.daemon_lock)
+        assert holder is not None
+        (tmp_path / "notes").mkdir()
+        (tmp_path / "notes" / "gpu.md").write_text(NOTES["gpu.md"])
+        with daemon.connect() as client:
+            corpus.finish(client, CollectionAdd(path=str(tmp_path / "notes"), name="notes"))
+        env = environment(QMD_HOME=str(tmp_path / "laptop"), QMD_KEY=str(tmp_path / "laptop.key"))
+        terminal = Terminal(SMALL, env, f"'{QMD}' --connect {holder.tcp}")
+        try:
+            terminal.shows(wait_until, "Type to search 1 document", "no GPU")  # the meter comes by the events
+            terminal.type("显存监控")
+            terminal.shows(wait_until, "notes/gpu.md")
+            grants.revoke(home, "laptop", "key")
+            terminal.shows(wait_until, "daemon lost")
+            terminal.type(ESCAPE)
+            terminal.shows(wait_until, "does not know this key")
         finally:
             terminal.close()
 
