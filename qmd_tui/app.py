@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from qmd_tui.screens.panel import Panel
 
 _RESTART_S = 1.0
+# A frame makes thousands of objects, few of them in circles: Python's own 700 has it look for those at every key.
+_COLLECT_AFTER = 10_000, 10, 10
 
 
 def _commands() -> type[Provider]:
@@ -192,6 +194,7 @@ class QmdApp(App[list[str]]):
         self._shown = True
         if not gc.isenabled():  # qmd_tui.cli.main has left it to us
             gc.freeze()  # what is there by now stays: looking through it again would be felt at some key
+            gc.set_threshold(*_COLLECT_AFTER)
             gc.enable()
         self._session_worker = self.run_worker(self.session.run, name="session", exit_on_error=False)
 
