@@ -151,6 +151,7 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
     objects in the worker. `until` is when it is taken out of memory unless it is used, in seconds since the
     epoch: 0 when it is not there, null when it stays. `loaded_at` is when it came into memory, 0 when it is not there.
     `loads` counts how often the role's model was loaded since the daemon started, and `load_s` what that took in all.
+    `fallback`: it is not on the device that was wanted.
     """
 
     role: Role
@@ -166,6 +167,7 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
     loaded_at: float = 0.0
     loads: int = 0
     load_s: float = 0.0
+    fallback: bool = False
 
 
 class EngineStatus(Struct, frozen=True, kw_only=True):

@@ -190,6 +190,7 @@ class Roster:
             copies=resident.copies,
             until=(time.time() + left_s if math.isfinite(left_s) else None) if ready else 0.0,
             reason=resident.reason or resident.why,
+            fallback=resident.fallback,
             loaded_at=time.time() - (now - resident.since) if ready and resident.since else 0.0,
         )
 

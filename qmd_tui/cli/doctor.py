@@ -149,17 +149,17 @@ def _hardening(daemon: Endpoint | None) -> Finding:
 def _devices(daemon: Endpoint) -> Iterator[Finding]:
     """Where models in memory are, and why not elsewhere."""
     from ipc.protocol import Ps
-    from ipc.sync import SyncClient
 
     try:
-        with SyncClient(daemon.rpc) as client:
+        with daemon.connect() as client:
             models = client.call_raw(Ps())["models"]
     except QmdError as error:
         yield fail("device", error.message, error.hint)
         return
     for model in models:
         where = f"{model['role']}: {model['name']}, {model['device'] or model['state']}"
-        if model["reason"]:
-            yield warn("device", f"{where}: {model['reason']}", model["hint"] or "See `qmd ps`.")
+        told = f"{where}: {model['reason']}" if model["reason"] else f"{where}."
+        if model["fallback"] or model["state"] in {"missing", "failed"}:
+            yield warn("device", told, model["hint"] or "See `qmd ps`.")
         else:
-            yield ok("device", f"{where}.")
+            yield ok("device", told)
