@@ -222,6 +222,11 @@ def role_of(request: Request) -> Place:
     return request.role
 
 
+def request_of(request: Request) -> str:
+    """What the daemon's log calls the request that this is a part of, if anything."""
+    return request.request if isinstance(request, Embed | Rerank | Expand) else ""
+
+
 def weight(request: Request) -> int:
     """How many texts it is about: what the queue is bounded by."""
     match request:

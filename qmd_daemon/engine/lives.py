@@ -230,7 +230,8 @@ class Lives:
         elif was_ready and not loading and (suspects or not self._pending):
             self.restarts += 1
             self._delay_s = 0.0
-            _log.warning("engine.died", how=process.ending)
+            requests = {name for part in suspects if (name := frames.request_of(part.request))}
+            _log.warning("engine.died", how=process.ending, request=",".join(sorted(requests)))
             self._turn("off", f"The model worker {process.ending}.")
         elif loading and self._failures == len(RETRY_S):
             # It dies of the model. The others, in a worker of their own, need not.

@@ -83,10 +83,10 @@ class Pending:
         self.weight -= part.weight if part else 0
         return part
 
-    def lost(self, how: str) -> bool:
+    def lost(self, how: str) -> list[Part]:
         """The worker died: everything is unsent again, and what it died of twice fails.
 
-        Returns whether it was computing anything that could be the reason.
+        Returns what it was computing, which could be the reason.
         """
         suspects = [part for part in self._parts.values() if part.begun]
         for part in self._parts.values():
@@ -96,7 +96,7 @@ class Pending:
             if part.deaths >= ATTEMPTS:
                 message = f"The model worker died twice over this request: it {how}."
                 self.failed(part.request.id, QmdError("unavailable", message, "The daemon's log says more."))
-        return bool(suspects)
+        return suspects
 
     def fail(self, error: QmdError, role: Place | None = None, *, sent: bool | None = None) -> None:
         """Everything fails, or everything of a role, or of that what has been sent."""
