@@ -52,8 +52,9 @@ from qmd_daemon.systemd import Notifier
 GRACE_S = 5.0
 # When a part does not stop in this time after that, its traceback is written and the process ends.
 STUCK_S = 15.0
-# Of Python's three generations, how much is young: a search makes some thousand objects, which die with it.
-_COLLECT_AFTER = (10_000, 10, 10)
+# New objects, less those that are gone, before Python looks for garbage; each look costs some milliseconds. What a
+# request makes goes with it, so that only what refers to itself adds up.
+_COLLECT_AFTER = (100_000, 10, 10)
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from qmd_daemon.serve.turnstile import Turnstile
+from qmd_daemon.serve.turnstile import LONG_S, Turnstile
 
 
 async def test_one_in_each_round() -> None:
@@ -57,3 +57,20 @@ async def test_one_that_fails_does_not_stop_the_others() -> None:
         await asyncio.sleep(0)
     assert passed == [1]
     assert len(failures) == 1
+
+
+async def test_after_a_long_round_what_has_begun_goes_on_first() -> None:
+    now = 0.0
+    turnstile, passed = Turnstile(clock=lambda: now), []
+    turnstile.enter(lambda: True)
+    for number in range(3):
+        turnstile.enter(lambda number=number: passed.append(number) is None)  # type: ignore[misc]
+    rounds = []
+    for _ in range(20):
+        now += 10 * LONG_S
+        await asyncio.sleep(0)
+        rounds.append(len(passed))
+    assert rounds[:7] == [0] * 7
+    assert rounds[-1] == 2  # but not for ever
+    await asyncio.sleep(0)  # a short one
+    assert passed == [0, 1, 2]
