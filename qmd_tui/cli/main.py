@@ -16,7 +16,7 @@ INTERRUPTED = 130  # 128 + SIGINT
 # Flags of the full-screen UI, which is no command (qmd_tui.cli.screen).
 SCREEN_FLAGS = frozenset({"--pick", "--linear"})
 # Commands that may ask a daemon elsewhere; all others are about this machine.
-REMOTE = frozenset({"search", "vsearch", "query", "similar", "rerank", "get", "status", "ps"})
+REMOTE = frozenset({"search", "vsearch", "query", "similar", "rerank", "get", "status", "ps", "top"})
 # Options that may stand before the command -> what is missing where nothing follows them.
 _LEADING = {
     "--index": ("a name", "Such as `qmd --index work search …`."),

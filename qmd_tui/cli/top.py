@@ -13,10 +13,10 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from ipc.errors import QmdError
-from ipc.launch import find_daemon
 from ipc.paths import Paths
 from ipc.protocol import EventReply, Listen, Status
 from ipc.sync import SyncClient
+from qmd_tui.cli import daemon
 from qmd_tui.output import streams, top
 from qmd_tui.output.progress import clip
 from qmd_tui.output.style import style_of
@@ -38,10 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, paths: Paths) -> int:
-    endpoint = find_daemon(paths)
+    endpoint = daemon.find(args, paths)
     if endpoint is None:
         raise QmdError("unavailable", "The daemon does not run.", "The next query starts it; so does `qmd server`.")
-    with SyncClient(endpoint.rpc) as client, closing(_readings(client, args.index)) as readings:
+    with endpoint.connect() as client, closing(_readings(client, args.index)) as readings:
         if args.json:
             _as_json(readings, once=args.once)
         elif args.once or not _draws():
@@ -57,14 +57,14 @@ def _readings(client: SyncClient, index: str) -> Generator[Now]:
 
     The first ones have no rates: these need two readings of the meter.
     """
-    daemon = client.call_raw(Status(index=index))
-    started = time.monotonic() - daemon["uptime_s"]
-    engine, sample, rates = daemon["engine"], daemon["gpu"], None
-    jobs: dict[str, dict[str, Any]] = {job["id"]: job for job in daemon["jobs"]}
+    status = client.call_raw(Status(index=index))
+    started = time.monotonic() - status["uptime_s"]
+    engine, sample, rates = status["engine"], status["gpu"], None
+    jobs: dict[str, dict[str, Any]] = {job["id"]: job for job in status["jobs"]}
 
     def now() -> Now:
         up = {"uptime_s": round(time.monotonic() - started, 3)}
-        return Now(daemon | up, engine, list(jobs.values()), sample, rates, time.time())
+        return Now(status | up, engine, list(jobs.values()), sample, rates, time.time())
 
     yield now()
     for reply in client.stream(Listen(topics=["gpu", "job", "models"]), EventReply, timeout_s=_SILENCE_S):

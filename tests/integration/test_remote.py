@@ -408,3 +408,12 @@ async def test_a_session_is_told_why_it_is_refused(remote: Remote, home: Paths) 
     with pytest.raises(QmdError, match="does not know this key"):
         async with attach(home, remote.address, str(file), lambda _: None):
             pass
+
+
+def test_the_live_view_of_a_daemon_elsewhere(remote: Remote, home: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    remote.make("watcher", read_only=True)
+    key = str(remote.root / "watcher.key")
+    assert execute(["--connect", remote.address, "--key", key, "top", "--once", "--json"]) == 0
+    now = msgspec.json.decode(capsys.readouterr().out)
+    assert now["daemon"]["pid"] == remote.daemon.process.pid
+    assert now["sample"]["requests"] == {"interactive": 1}
