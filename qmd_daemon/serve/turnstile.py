@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+# Of the processor: what other programs take of it is no reason to do less.
 LONG_S = 0.005
 # After so many long rounds in a row somebody passes all the same.
 _LONG_ONES = 8
@@ -20,7 +21,7 @@ _LONG_ONES = 8
 class Turnstile:
     """Lets one through in each round of the event loop that was not long."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
         self._began_at = 0.0
         self._long = 0  # rounds in a row
