@@ -100,7 +100,13 @@ def test_it_is_alive_and_ctrl_c_leaves(
     corpus.write(tmp_path, 30)
     with daemon.connect() as client:
         job = corpus.finish(client, CollectionAdd(path=str(tmp_path), name="notes"))
-    wait_until(lambda: screen.shows("worker ready", job.id, "done", "tokens/s"), "the job and what it took")
+        wait_until(lambda: screen.shows("worker ready", job.id, "done"), "the job")
+
+        def computing() -> bool:
+            client.call(Embed(texts=["a few words"]))
+            return screen.shows("tokens/s in batches of")
+
+        wait_until(computing, "what is computed")
     assert len(screen.lines()) == ROWS
     screen.child.sendintr()
     assert screen.exit_code() == 0
