@@ -20,9 +20,9 @@ from qmd_tui.output import safe
 # Of [start, stop) characters.
 Range = tuple[int, int]
 ELLIPSIS = "…"
-# A joiner or an emoji selector changes how wide its neighbours are, and terminals disagree by how much, which breaks
-# rows. In its place stands a space of no width: the characters appear one by one, everywhere alike.
-_JOINERS = dict.fromkeys((0x200D, 0xFE0F), 0x200B)
+# A joiner, an emoji selector or a skin's colour makes one of its neighbours and itself, and terminals disagree how wide
+# that is, which breaks rows. In its place stands a space of no width: what is left looks alike everywhere.
+_JOINERS = dict.fromkeys((0x200D, 0xFE0F, *range(0x1F3FB, 0x1F400)), 0x200B)
 
 
 def visible(text: str) -> str:

@@ -36,8 +36,8 @@ HOSTILE = (
     "[red]markup[/red] $HOME {0}",
     "Z̸̢a̵̛l̶̨g̴o̷" * 4,
 )
-# Overrides of direction, and what joins its neighbours into one: terminals disagree how wide that is.
-ORDERS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200d\ufe0f"
+# Overrides of direction, and what makes one of its neighbours: terminals disagree how wide that is.
+ORDERS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200d\ufe0f\U0001f3fb\U0001f3fd\U0001f3ff"
 TEXTS = st.one_of(
     st.sampled_from(HOSTILE),
     st.text(max_size=40),
