@@ -227,7 +227,7 @@ class App:
             if self._foreground or error.code != "conflict":
                 raise
             log.warning("tcp.port_taken", address=address, hint=error.hint)
-            self._lifecycle.note = f"no TCP: {error.message}"
+            self._lifecycle.note = "; ".join(filter(None, [self._lifecycle.note, f"no TCP: {error.message}"]))
         else:
             self._lifecycle.tcp = remote.address
 

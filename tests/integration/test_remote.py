@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
 import stat
 import tempfile
 from collections.abc import Callable, Generator, Iterator
@@ -313,6 +314,16 @@ def test_nothing_listens_before_there_is_a_key(home: Paths, start_daemon: Callab
     daemon = start_daemon("--listen", HERE)
     assert daemon.wait() == 2
     assert "nobody has a key" in daemon.stderr
+
+
+def test_a_daemon_that_nobody_watches_does_without_a_taken_port(
+    home: Paths, tmp_path: Path, start_daemon: Callable[..., Daemon]
+) -> None:
+    keys.create(home, "n", str(tmp_path / "n.key"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        start_daemon("--listen", f"tcp://127.0.0.1:{other.getsockname()[1]}").wait_ready()
+        with SyncClient(home.rpc) as client:
+            assert "no TCP: Another program listens" in client.ping(timeout_s=20).state
 
 
 def test_keys_are_made_listed_and_revoked(
