@@ -194,6 +194,8 @@ class TestConnect:
             terminal.shows(wait_until, "daemon lost")
             terminal.type(ESCAPE)
             terminal.shows(wait_until, "does not know this key")
+            terminal.type(ESCAPE)
+            terminal.sees(lambda _: terminal.ended, "the end of the program", wait_until)
         finally:
             terminal.close()
 
