@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -19,8 +20,15 @@ import pytest
 
 UNITS = Path(__file__).parents[2] / "contrib" / "systemd"
 SYSTEMD = "/lib/systemd/systemd"
+# Wherever this kernel has process groups that systemd keeps services in. Two managers in the same one would end each
+# other's services of the same name.
+GROUPS = [Path("/sys/fs/cgroup", name) for name in ("", "systemd", "unified")]
 # What is a file system of its own here, so that nothing of it is seen outside.
-BOOTED = f"mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && exec {SYSTEMD} --user"
+BOOTED = (
+    "for at in {groups}; do [ ! -f $at/cgroup.procs ] ||"
+    " {{ mkdir $at/{name} && echo $$ > $at/{name}/cgroup.procs; }}; done;"
+    f" mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && exec {SYSTEMD} --user"
+)
 
 
 class User:
@@ -38,7 +46,9 @@ class User:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         self._install(directory)
-        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", BOOTED]
+        self._group = directory.name
+        booted = BOOTED.format(groups=" ".join(map(str, GROUPS)), name=self._group)
+        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", booted]
         self.process = subprocess.Popen(command, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def _install(self, directory: Path) -> None:
@@ -91,6 +101,10 @@ class User:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        for group in GROUPS:
+            for empty, _, _ in os.walk(group / self._group, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(empty)
 
 
 def _missing() -> str:
