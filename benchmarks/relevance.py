@@ -159,7 +159,7 @@ def _hits(client: SyncClient, request: SearchRequest, asked: Asked, name: str, v
             closeness = Closeness(explain.cosine, explain.usual_cosine, explain.spread)
         document = hit.path.removesuffix(".md").removeprefix(f"{name}-" if variant == "mixed" else "")
         score = next((part.score for part in explain.contributions if part.list == "lexical"), 0.0)
-        evidence = Evidence(score, explain.coverage, name not in ENGLISH, closeness)
+        evidence = Evidence(score, explain.coverage, name not in ENGLISH, closeness=closeness)
         yield Pair(name, variant, evidence, document in asked.relevant, not rank, bool(asked.relevant))
 
 

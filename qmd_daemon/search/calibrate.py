@@ -51,12 +51,14 @@ class Closeness(NamedTuple):
 
 class Evidence(NamedTuple):
     """What speaks for a document: its lexical score and its `coverage`, both 0 to 1, and whether the words
-    were `pairs` of Chinese, Japanese or Korean characters; and its closeness, where there are vectors.
+    were `pairs` of Chinese, Japanese or Korean characters; and its closeness, where there are vectors. `telling`: so
+    much was asked for that what is missing speaks against it.
     """
 
     score: float
     coverage: float
     pairs: bool = False
+    telling: bool = True
     closeness: Closeness | None = None
 
 
@@ -83,9 +85,14 @@ def relevance(evidence: Evidence, model: str = "") -> float | None:
 def nothing(judged: Iterable[tuple[float, Evidence | None]]) -> bool:
     """Whether none of some hits, by relevance and evidence, seems to answer. False where there are none."""
     hits = list(judged)
-    return bool(hits) and all(
-        relevance < NOTHING and (evidence is None or evidence.coverage < _COVERED) for relevance, evidence in hits
-    )
+    return bool(hits) and all(relevance < NOTHING and not _has_the_words(evidence) for relevance, evidence in hits)
+
+
+def _has_the_words(evidence: Evidence | None) -> bool:
+    """Whether it has enough of what was asked for; of a word or two, any."""
+    if evidence is None or not evidence.score:
+        return False
+    return evidence.coverage >= _COVERED or not evidence.telling
 
 
 def words(evidence: Evidence) -> tuple[float, ...]:

@@ -60,10 +60,11 @@ def lexical(
     found = fusion.alone(lists[0].name, lists[0].items)
     worth = reader.worth(parsed.lexical[0])
     pairs = any(segment.is_cjk(clause.text) for clause in parsed.lexical[0].clauses)
+    telling = worth >= calibrate.TELLING
     judged = []
     for one in found:
-        evidence = Evidence(one.score, coverage(one.score, worth), pairs)
-        relevance = calibrate.relevance(evidence) if worth >= calibrate.TELLING else None
+        evidence = Evidence(one.score, coverage(one.score, worth), pairs, telling)
+        relevance = calibrate.relevance(evidence) if telling else None
         judged.append(Found(one.document, one.score, one.parts, evidence=evidence, relevance=relevance))
     return judged
 

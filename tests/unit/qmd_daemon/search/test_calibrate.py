@@ -20,7 +20,7 @@ def sure(evidence: Evidence, model: str = "") -> float:
 @given(shares, shares, shares, st.floats(0, 0.5))
 def test_more_evidence_is_never_less_relevant(score: float, coverage: float, cosine: float, more: float) -> None:
     near = Closeness(cosine, 0.1, 0.08)
-    base = Evidence(score, coverage, False, near)
+    base = Evidence(score, coverage, closeness=near)
     assert 0 <= sure(base, MODEL) <= 1
     assert sure(base._replace(score=min(1.0, score + more)), MODEL) >= sure(base, MODEL)
     assert sure(base._replace(coverage=min(1.0, coverage + more)), MODEL) >= sure(base, MODEL)
@@ -31,8 +31,8 @@ def test_more_evidence_is_never_less_relevant(score: float, coverage: float, cos
 
 
 def test_noise_is_called_noise_and_an_answer_is_not() -> None:
-    noise = Evidence(0.2, 0.1, False, Closeness(0.15, 0.1, 0.08))
-    answer = Evidence(0.7, 0.7, False, Closeness(0.7, 0.1, 0.08))
+    noise = Evidence(0.2, 0.1, closeness=Closeness(0.15, 0.1, 0.08))
+    answer = Evidence(0.7, 0.7, closeness=Closeness(0.7, 0.1, 0.08))
     assert sure(noise, MODEL) < calibrate.NOTHING
     assert sure(answer, MODEL) > 0.5
     assert sure(noise._replace(closeness=None)) < calibrate.NOTHING
@@ -43,7 +43,7 @@ def test_other_models_are_not_guessed_at() -> None:
     assert calibrate.known(MODEL)
     assert calibrate.known(f"sentence-transformers/{MODEL}")
     assert not calibrate.known("another")
-    assert calibrate.relevance(Evidence(0.5, 0.5, False, near), "another") is None
+    assert calibrate.relevance(Evidence(0.5, 0.5, closeness=near), "another") is None
     assert sure(Evidence(0.5, 0.5), "another") == sure(Evidence(0.5, 0.5))
 
 
@@ -55,6 +55,8 @@ def test_other_models_are_not_guessed_at() -> None:
         ([(0.01, Evidence(0.1, 0.1)), (0.2, Evidence(0.5, 0.3))], False),
         # A single word that is common says little, and yet it is all that was asked for.
         ([(0.02, Evidence(0.1, 0.6))], False),
+        ([(0.02, Evidence(0.1, 0.2, telling=False))], False),
+        ([(0.02, Evidence(0.0, 0.0, telling=False))], True),
     ],
 )
 def test_nothing_is_what_neither_answers_nor_has_the_words(
