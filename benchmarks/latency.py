@@ -34,7 +34,7 @@ from ipc.sync import SyncClient
 from qmd_daemon.search import syntax
 from qmd_daemon.store import chunks, generations, segment
 from qmd_daemon.store.database import Database
-from qmd_daemon.store.graph import GraphKind
+from qmd_daemon.store.neighbours import NeighboursKind
 from qmd_tui.bench import judged, metrics
 
 INDEX = "latency"
@@ -195,7 +195,7 @@ def _recall(paths: Paths, queries: np.ndarray) -> None:
         seen = generations.read_seen(directory) if directory else None
         if directory is None or seen is None:
             raise SystemExit("there is no graph")
-        graph = GraphKind().open(connection, directory, list(seen.files or ()))
+        graph = NeighboursKind().open(connection, directory, list(seen.files or ()))
     matrix = np.frombuffer(b"".join(blob for _, blob in rows), "<f2").reshape(len(rows), -1).astype(np.float32)
     keys = np.array([key for key, _ in rows])
     found = []

@@ -10,8 +10,8 @@ from ipc.finding import Finding, fail, ok, warn
 from qmd_daemon.store import chunks, derived, generations
 from qmd_daemon.store.derived import Derived
 from qmd_daemon.store.generations import Seen
-from qmd_daemon.store.graph import GraphKind
 from qmd_daemon.store.lexicon import LexiconKind
+from qmd_daemon.store.neighbours import NeighboursKind
 
 _UPDATE = "`qmd update` builds it again from the database."
 # A daemon that saves between two looks has another state each time; so often we look again.
@@ -25,7 +25,7 @@ def examine(connection: sqlite3.Connection, directory: str) -> Iterator[Finding]
     if database.state == "fail":
         return
     yield _derived(connection, directory, LexiconKind())
-    yield _derived(connection, directory, GraphKind())
+    yield _derived(connection, directory, NeighboursKind())
     if pending := chunks.pending_documents(connection):
         yield warn(
             "embedding", f"{pending} documents have no vectors yet: their words alone find them.", "`qmd embed`."

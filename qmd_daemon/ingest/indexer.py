@@ -24,7 +24,8 @@ from qmd_daemon.store.index import Index
 _SCAN_ENTRIES = 1000
 _BATCH_FILES = 200
 _BATCH_BYTES = 16 * 1024 * 1024
-# Documents after which those so far become searchable.
+# Documents after which those so far become searchable, for the first time. Then they are as many again: each time
+# makes a part of the lexical index, and searching many small parts takes nearly twice as long as a few large ones.
 _CATCH_UP_AFTER = 2000
 # A file changed twice within one tick of its file system's clock looks unchanged; FAT's is the longest.
 _CLOCK_TICK_NS = 2_000_000_000
@@ -62,6 +63,7 @@ class _Update:
         self._max_file_bytes = max_file_bytes
         self._progress = progress
         self._stored = 0
+        self._searchable_at = _CATCH_UP_AFTER
 
     async def run(self) -> None:
         name, root = self._collection.name, self._collection.path
@@ -112,8 +114,8 @@ class _Update:
             self._progress.count(outcome)
         self._progress.step(len(batch), batch[-1].path)
         self._stored += len(files)
-        if self._stored >= _CATCH_UP_AFTER:
-            self._stored = 0
+        if self._stored >= self._searchable_at:
+            self._searchable_at = 2 * self._stored
             await self._index.catch_up(save=False)
         return True
 

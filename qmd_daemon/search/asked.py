@@ -66,8 +66,7 @@ class Asked:
             raise QmdError("invalid", "There is nothing to find the meaning of.", "Write what you look for.")
         await self._pause.over()
         found = await self._near(self._request.top_k, even_if_foreign=True)
-        scores = await self._evidence([one.document for one in found])
-        return await self._reply("vector", await self._judged_by_vectors(found, scores))
+        return await self._reply("vector", await self._judged_by_vectors(found, self._evidence))
 
     async def hybrid(self, emit: Emit | None) -> SearchReply:
         depth = max(CANDIDATES, self._request.top_k)
@@ -273,19 +272,29 @@ class Asked:
 
     async def _relevant(self, found: Sequence[Found], words: Sequence[Found]) -> Sequence[Found]:
         """The first hits, with their relevance where the embedding model's is known."""
-        return await self._judged_by_vectors(found, {one.document: one.evidence for one in words if one.evidence})
+        have = {one.document: one.evidence for one in words if one.evidence}
 
-    async def _judged_by_vectors(self, found: Sequence[Found], words: dict[int, Evidence]) -> Sequence[Found]:
+        async def evidence(_: Sequence[int]) -> dict[int, Evidence]:
+            return have
+
+        return await self._judged_by_vectors(found, evidence)
+
+    async def _judged_by_vectors(
+        self, found: Sequence[Found], evidence: Callable[[Sequence[int]], Awaitable[dict[int, Evidence]]]
+    ) -> Sequence[Found]:
+        """The first hits with their relevance; `evidence` is asked what the words say of these documents."""
         nearest = self._nearest
         if nearest is None or not nearest.vectors or not calibrate.known(nearest.model):
             return found
         shown = found[: self._request.top_k]
-        near = await self._parts.meaning.closeness(self._scope, nearest.vectors, [one.document for one in shown])
+        wanted = [one.document for one in shown]
+        near, words = await asyncio.gather(
+            self._parts.meaning.closeness(self._scope, nearest.vectors, wanted), evidence(wanted)
+        )
         judged = []
         for one in shown:
-            evidence = words.get(one.document, calibrate.NO_WORDS)._replace(closeness=near.get(one.document))
-            relevance = calibrate.relevance(evidence, nearest.model)
-            judged.append(one._replace(evidence=evidence, relevance=relevance))
+            known = words.get(one.document, calibrate.NO_WORDS)._replace(closeness=near.get(one.document))
+            judged.append(one._replace(evidence=known, relevance=calibrate.relevance(known, nearest.model)))
         return judged
 
     async def _evidence(self, wanted: Sequence[int]) -> dict[int, Evidence]:

@@ -19,7 +19,7 @@ from qmd_daemon.search import fusion
 from qmd_daemon.search.calibrate import Closeness
 from qmd_daemon.search.hits import Found
 from qmd_daemon.search.scope import Scope
-from qmd_daemon.store import changes, chunks, documents
+from qmd_daemon.store import changes, chunks
 from qmd_daemon.store.filters import Filter
 
 # Chunks asked for per document wanted, before asking for more: most documents have a few that are near.
@@ -101,7 +101,7 @@ class Meaning:
                 vectors += list(some)
         if index.vectors.space not in {None, space}:  # the other model's have just taken their place
             return await self.nearest(scope, questions, passages, limit, even_if_foreign=even_if_foreign)
-        allowed = await index.database.read(partial(self._allowed, scope=scope, space=space.id))
+        allowed = await self._allowed(scope, space.id)
         lists = [await self._one(scope, vector, limit, allowed) for vector in vectors]
         return Nearest(lists, vectors, notes, model.name)
 
@@ -109,23 +109,30 @@ class Meaning:
         self, scope: Scope, vectors: Sequence[NDArray[np.float32]], wanted: Sequence[int]
     ) -> dict[int, Closeness]:
         """How near these documents' best chunks are to the vectors; documents without chunks are left out."""
-        space = scope.index.vectors.space
-        ids = np.array(await scope.index.database.read(partial(chunks.ids_of, wanted=wanted)), dtype=np.int64)
-        if space is None or not len(ids):
+        searched = scope.index.vectors
+        space = searched.space
+        if space is None:
             return {}
-        allowed = await scope.index.database.read(partial(self._allowed, scope=scope, space=space.id))
+        holders: dict[int, list[int]] = {}
+        for chunk, document in await scope.index.database.read(partial(chunks.held, wanted=wanted)):
+            holders.setdefault(chunk, []).append(document)
+        ids = np.array(sorted(holders), np.int64)
+        allowed = await self._allowed(scope, space.id)
+
+        def measure() -> list[tuple[float, float, list[tuple[int, float]]]]:
+            return [(*searched.usual(vector, allowed), searched.search(vector, len(ids), ids)) for vector in vectors]
+
         best: dict[int, Closeness] = {}
-        for vector in vectors:
-            usual, spread = await asyncio.to_thread(scope.index.vectors.usual, vector, allowed)
-            near = await asyncio.to_thread(scope.index.vectors.search, vector, len(ids), ids)
-            for one in await scope.index.database.read(partial(_documents, near=near, scope=scope)):
-                closeness = Closeness(one.score, usual, spread)
-                best[one.document] = max(best.get(one.document, closeness), closeness)
+        for usual, spread, near in await asyncio.to_thread(measure):
+            for chunk, cosine in near:
+                for document in holders[chunk]:
+                    closeness = Closeness(max(0.0, cosine), usual, spread)
+                    best[document] = max(best.get(document, closeness), closeness)
         return best
 
     async def near(self, scope: Scope, vector: NDArray[np.float32], space: int, limit: int) -> list[Found]:
         """The documents nearest to a vector of the active space, which is `space`."""
-        allowed = await scope.index.database.read(partial(self._allowed, scope=scope, space=space))
+        allowed = await self._allowed(scope, space)
         return _merged([await self._one(scope, vector, limit, allowed)], limit)
 
     async def _one(
@@ -140,10 +147,13 @@ class Meaning:
                 return found[:limit]
             wanted *= 4
 
-    def _allowed(self, connection: sqlite3.Connection, scope: Scope, space: int) -> NDArray[np.int64] | None:
+    async def _allowed(self, scope: Scope, space: int) -> NDArray[np.int64] | None:
         """The chunks of the documents that may be found, ascending; None for all."""
         if scope.allowed is None and not scope.filter.collections:
             return None
+        return await scope.index.database.read(partial(self._filtered, scope=scope, space=space))
+
+    def _filtered(self, connection: sqlite3.Connection, scope: Scope, space: int) -> NDArray[np.int64]:
         key = (scope.index.name, space, changes.newest(connection), scope.filter)
         if key not in self._filters:
             if scope.allowed is None:
@@ -183,17 +193,18 @@ def _merged(lists: Sequence[Sequence[Found]], limit: int) -> list[Found]:
 
 
 def _documents(connection: sqlite3.Connection, near: Sequence[tuple[int, float]], scope: Scope) -> list[Found]:
-    """The documents of the chunks, each by its best one. A content that is there twice gives two."""
-    found: dict[int, Found] = {}
-    known = chunks.by_ids(connection, [chunk for chunk, _ in near])
-    hashes = list({chunk.hash for chunk in known.values()})
-    holders = documents.by_hashes(connection, hashes, scope.filter.collections)
+    """The documents of the chunks, each by its best one. A content that is there twice gives two.
+
+    Chunks that were removed since the vectors were brought up to date have none.
+    """
+    holders: dict[int, list[tuple[int, tuple[int, int]]]] = {}
+    wanted = [chunk for chunk, _ in near]
+    for chunk, document, start, stop in chunks.holders(connection, wanted, scope.filter.collections):
+        holders.setdefault(chunk, []).append((document, (start, stop)))
     allowed = None if scope.allowed is None else frozenset(scope.allowed)
-    for number, cosine in near:
-        if (chunk := known.get(number)) is None:  # removed since the graph was brought up to date
-            continue
-        for document in holders.get(chunk.hash, []):
-            if document.id not in found and (allowed is None or document.id in allowed):
-                span = chunk.start, chunk.stop
-                found[document.id] = Found(document.id, max(0.0, cosine), span=span, chunk=span)
+    found: dict[int, Found] = {}
+    for chunk, cosine in near:
+        for document, span in holders.get(chunk, ()):
+            if document not in found and (allowed is None or document in allowed):
+                found[document] = Found(document, max(0.0, cosine), span=span, chunk=span)
     return list(found.values())

@@ -6,7 +6,6 @@ words begin with, lines are ranked by that, and only the best few are segmented 
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import re
@@ -21,10 +20,18 @@ _MAX_LINES = 3
 # Places of one word looked at in one document, and those among all that are segmented.
 _PLACES = 500
 _PLACES_TRIED = 8
-# Where the expression finds nothing (accents, ligatures), so much of the text is segmented after all.
+# Where nothing is found in a text with letters that are folded (accents, ligatures), so much of it is segmented after
+# all.
+_FOLDED = re.compile(r"[^\W\x00-\x7f\u3005-\u30ff\u3400-\u9fff\uac00-\ud7a3]|[\u0300-\u036f]")
 _SEGMENTED_CHARS = 100_000
 _LEAD_CHARS = 60
-_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+_WIDE = re.compile("[\uff10-\uff5a]")
+_NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+
+
+# Characters that folding may make one of two, or two of one: half-width katakana, Korean letters, and those that
+# Unicode has for compatibility only.
+_COMPATIBLE = re.compile("[\u1100-\u11ff\u3130-\u318f\uf900-\ufaff\uff66-\uff9f\U0002f800-\U0002fa1f]")
 
 
 class Snippet(NamedTuple):
@@ -37,16 +44,19 @@ class Snippet(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """The words of a query, as a document's tokens are compared with them.
+    """The words of a query, as a document's tokens are compared with them, all folded.
 
-    `needles` are what they begin with, folded; `pattern` finds those that are spelled in several ways.
+    `exact`, `loose` and `prefixes` are of words, `runs` the pairs and lone characters of Chinese, Japanese and Korean.
+    `needles` are what a text is searched for: what words begin with, and runs; `spelled` those of them that are
+    written in several ways, with the spellings of each character.
     """
 
     exact: frozenset[str]
     loose: frozenset[str]
     prefixes: tuple[str, ...]
+    runs: frozenset[str]
     needles: tuple[str, ...]
-    pattern: re.Pattern[str] | None
+    spelled: dict[str, list[str]]
     known: dict[str, bool]  # tokens that were looked at, and whether they are asked for: the same few, again and again
 
 
@@ -54,48 +64,44 @@ def wanted(queries: Iterable[LexicalQuery]) -> Wanted:
     """Collect what the queries ask for, once for all documents."""
     exact: set[str] = set()
     loose: set[str] = set()
+    runs: set[str] = set()
     prefixes: list[str] = []
     for clause in (clause for query in queries for clause in query.clauses if not clause.negated):
-        tokens = [token for _, token in segment.tokens(clause.text)]
-        if clause.kind == "prefix":
-            prefixes += [segment.fold(token) for token in tokens]
-            continue
-        for token in tokens:
-            exact.update(segment.words(token))
-            if not segment.is_cjk(token):
-                loose.update(segment.loose_words(token))
-    beginnings = sorted({_beginning(word) for word in exact | loose} | set(prefixes) - {""}, key=len, reverse=True)
-    spelled = {word: _spelled(word) for word in beginnings}
-    needles = tuple(word for word, form in spelled.items() if form is None)
-    alternatives = "|".join(form for form in spelled.values() if form)
-    pattern = re.compile(alternatives) if alternatives else None
-    return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), needles, pattern, {})
+        for _, token in segment.tokens(clause.text):
+            if segment.is_cjk(token):
+                runs.update(segment.words(token))
+            elif clause.kind == "prefix":
+                prefixes.append(segment.fold(token))
+            else:
+                exact.update(segment.words(token))
+                # Single letters are parts of a name, `H5N1`, and stand everywhere: the name is looked for.
+                loose.update(word for word in segment.loose_words(token) if len(word) > 1)
+    beginnings = {*map(_beginning, exact | loose), *prefixes, *runs} - {""}
+    needles = sorted(beginnings, key=lambda word: (-len(word), word))
+    spelled = {word: forms for word in needles if (forms := _spelled(word))}
+    plain = tuple(word for word in needles if word not in spelled)
+    return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), frozenset(runs), plain, spelled, {})
 
 
-def _spelled(word: str) -> str | None:
-    """An expression for a folded word in all its spellings: `门` also finds `門`. None when it has only one."""
-    if word.isascii():
-        return None
-    forms = [variants.spellings(character) for character in word]
-    if len("".join(forms)) == len(word):
-        return None
-    return "".join(f"[{form}]" if len(form) > 1 else re.escape(form) for form in forms)
+def _spelled(word: str) -> list[str]:
+    """The spellings of each character of a folded word: `门` is also `門`. Empty when there is one way to write it."""
+    forms = [] if word.isascii() else [variants.spellings(character) for character in word]
+    return forms if any(len(form) > 1 for form in forms) else []
 
 
 def best(text: str, asked: Wanted, start: int = 0, stop: int | None = None) -> Snippet:
     """The best place of text[start:stop] for the words asked for; its beginning if it has none of them."""
-    stop = len(text) if stop is None else stop
-    return _snippet(text, asked, place(text, asked, start, stop), start, stop)
+    part = text[start:stop]
+    found = _snippet(part, asked, place(part, asked))
+    return found._replace(line=found.line + text.count("\n", 0, start))
 
 
-def place(text: str, asked: Wanted, start: int = 0, stop: int | None = None) -> int:
-    """The offset of that place."""
-    stop = len(text) if stop is None else stop
-    found = _place(text, asked, start, stop)
+def place(text: str, asked: Wanted) -> int:
+    """The offset of that place in a text."""
+    found = _place(text, asked)
     if found is None:
         # Not a fence or a rule: the first line that says something.
-        word = next(segment.tokens(text, start, stop), None)
-        found = start if word is None else word[0]
+        found = next(segment.tokens(text), (0, ""))[0]
     return found
 
 
@@ -109,76 +115,86 @@ def _beginning(word: str) -> str:
     return stem
 
 
-def _place(text: str, asked: Wanted, start: int, stop: int) -> int | None:
+def _place(text: str, asked: Wanted) -> int | None:
     """Where the first word of the best line is; of a long line, of its best part."""
-    found = _occurrences(text, asked, start, stop)
-    if not found and not text.isascii():
-        found = _occurrences(text.translate(_WIDE), asked, start, stop)
+    found = _occurrences(text, asked)
+    if not found and not text.isascii() and _WIDE.search(text):
+        found = _occurrences(text.translate(_NARROW), asked)
     parts: dict[int, set[str]] = {}
     common: dict[str, int] = {}
-    first, end = start, -1
+    first, end = 0, -1
     for at, word in sorted(found.items()):
-        if at > start and text[at - 1].islower() and not text[at].isupper():
+        if at and text[at - 1].islower() and not text[at].isupper():
             continue  # `rate` begins a word or a part of `frameRate`; it is not in `generate`
         if at > end:
-            first, end = at, min(_line_end(text, at, stop), at + MAX_CHARS)
+            first, end = at, min(_line_end(text, at), at + MAX_CHARS)
         parts.setdefault(first, set()).add(word)
         common[word] = common.get(word, 0) + 1
     if not parts:
-        return _segmented(text, asked, start, stop)
+        return _segmented(text, asked)
     # A place is worth the words that it has, each the more the rarer it is in the document. fsum, because a set has
     # another order in each process, and a plain sum would round ties apart, one way here and another there.
     ranked = sorted(parts, key=lambda at: (-math.fsum(common[word] ** -0.5 for word in parts[at]), at))
     for at in ranked[:_PLACES_TRIED]:
-        line = text[at : min(_line_end(text, at, stop), at + MAX_CHARS)]
-        if any(_is_asked(begin, token, asked) for begin, token in segment.tokens(line)):  # mostly the first
+        if not asked.runs.isdisjoint(parts[at]):
+            return at
+        line = text[at : min(_line_end(text, at), at + MAX_CHARS)]
+        if any(_is_asked(token, asked) for _, token in segment.tokens(line)):  # mostly the first
             return at
     return None
 
 
-def _occurrences(text: str, asked: Wanted, start: int, stop: int) -> dict[int, str]:
+def _occurrences(text: str, asked: Wanted) -> dict[int, str]:
     """Where the words may begin, and which: of several at one place, the longest."""
     lower = text.lower()
     if len(lower) != len(text):  # a few letters become two: then what is written as the query has it is found
         lower = text
     found: dict[int, str] = {}
     for needle in asked.needles:
-        for at in itertools.islice(_each(lower, needle, start, stop), _PLACES):
+        for at in itertools.islice(_each(lower, needle), _PLACES):
             found.setdefault(at, needle)
-    if asked.pattern is not None:
-        fold = functools.cache(segment.fold)  # the same few words, many times
-        for match in itertools.islice(asked.pattern.finditer(text, start, stop), _PLACES):
-            found.setdefault(match.start(), fold(match[0]))
+    written: dict[str, str] = {}  # a character's spellings -> those that the text has: mostly one, or none
+    for word, forms in asked.spelled.items():
+        for form in forms:
+            if form not in written:
+                written[form] = "".join(one for one in form if one in text)
+        for needle in map("".join, itertools.product(*(written[form] for form in forms))):
+            for at in itertools.islice(_each(text, needle), _PLACES):
+                found.setdefault(at, word)
     return found
 
 
-def _each(text: str, needle: str, start: int, stop: int) -> Iterator[int]:
-    at = text.find(needle, start, stop)
+def _each(text: str, needle: str) -> Iterator[int]:
+    if len(needle) == 1 and needle.isalnum() and needle.isascii():  # a word of its own
+        alone = re.compile(rf"{needle}(?<!\w{needle})(?!\w)")
+        yield from (match.start() for match in alone.finditer(text))
+        return
+    at = text.find(needle)
     while at >= 0:
         yield at
-        at = text.find(needle, at + len(needle), stop)
+        at = text.find(needle, at + len(needle))
 
 
-def _segmented(text: str, asked: Wanted, start: int, stop: int) -> int | None:
-    if text.isascii():
+def _segmented(text: str, asked: Wanted) -> int | None:
+    if text.isascii() or not _FOLDED.search(text, 0, _SEGMENTED_CHARS):
         return None
-    for begin, token in segment.tokens(text, start, min(stop, start + _SEGMENTED_CHARS)):
-        if _is_asked(begin, token, asked):
+    for begin, token in segment.tokens(text, 0, min(len(text), _SEGMENTED_CHARS)):
+        if _is_asked(token, asked):
             return begin
     return None
 
 
-def _snippet(text: str, asked: Wanted, at: int, start: int, stop: int) -> Snippet:
+def _snippet(text: str, asked: Wanted, at: int) -> Snippet:
     """Up to three lines, the first of them that of offset `at`; of a long line, what is around it."""
-    begin = max(start, text.rfind("\n", start, at) + 1)
+    begin = text.rfind("\n", 0, at) + 1
     line = text.count("\n", 0, begin) + 1
-    end = _line_end(text, at, stop)
+    end = _line_end(text, at)
     if end - begin > MAX_CHARS:
         cut = max(begin, at - _LEAD_CHARS)
         shown = ("…" if cut > begin else "") + text[cut : cut + MAX_CHARS] + ("…" if cut + MAX_CHARS < end else "")
     else:
         for _ in range(_MAX_LINES - 1):
-            following = _line_end(text, end + 1, stop) if end < stop else end
+            following = _line_end(text, end + 1) if end < len(text) else end
             if following - begin > MAX_CHARS:
                 break
             end = following
@@ -188,39 +204,47 @@ def _snippet(text: str, asked: Wanted, at: int, start: int, stop: int) -> Snippe
     return Snippet(line, shown, matches, list(terms))
 
 
-def _line_end(text: str, at: int, stop: int) -> int:
-    end = text.find("\n", at, stop)
-    return stop if end < 0 else end
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
 
 
 def _matches(text: str, asked: Wanted) -> list[tuple[int, int]]:
-    """Where the words asked for stand in a short text: ranges in order, those that overlap in CJK runs merged."""
+    """Where the words asked for stand in a short text: ranges in order, those that overlap merged."""
+    found: list[tuple[int, int]] = []
+    if asked.runs and not text.isascii():
+        folded = text.translate(variants.table())
+        found = [(at, at + len(run)) for run in asked.runs for at in _each(folded, run)]
+    if asked.exact or asked.prefixes or _COMPATIBLE.search(text):
+        found += [(at, at + len(token)) for at, token in segment.tokens(text) if _is_asked(token, asked)]
     merged: list[tuple[int, int]] = []
-    for at, token in segment.tokens(text):
-        for begin, end in _spans(at, token, asked) if _is_asked(at, token, asked) else ():
-            if merged and begin < merged[-1][1]:
-                merged[-1] = (merged[-1][0], end)
-            else:
-                merged.append((begin, end))
+    for begin, end in sorted(found):
+        if merged and begin < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
     return merged
 
 
-def _is_asked(begin: int, token: str, asked: Wanted) -> bool:
+def _is_asked(token: str, asked: Wanted) -> bool:
+    """Whether a token is one of the words. Of runs, only those that have to be folded to be found."""
     known = asked.known.get(token)
     if known is None:
-        known = asked.known[token] = bool(_spans(begin, token, asked))
+        known = asked.known[token] = _is_run(token, asked) if segment.is_cjk(token) else _is_word(token, asked)
     return known
 
 
-def _spans(begin: int, token: str, asked: Wanted) -> list[tuple[int, int]]:
-    """The parts of one token that were asked for: pairs and characters of a CJK run, else all of it or nothing."""
-    if not segment.is_cjk(token):
-        words = segment.words(token)
-        hit = any(word in asked.exact or (asked.prefixes and word.startswith(asked.prefixes)) for word in words)
-        hit = hit or any(word in asked.loose for word in segment.loose_words(token))
-        return [(begin, begin + len(token))] if hit else []
+def _is_word(token: str, asked: Wanted) -> bool:
+    words = segment.words(token)
+    return (
+        not asked.exact.isdisjoint(words)
+        or bool(asked.prefixes and any(word.startswith(asked.prefixes) for word in words))
+        or not asked.loose.isdisjoint(segment.loose_words(token))
+    )
+
+
+def _is_run(token: str, asked: Wanted) -> bool:
+    if not _COMPATIBLE.search(token):
+        return False
     folded = segment.fold(token)
-    if len(folded) != len(token):  # half-width katakana: marks and letters have become one
-        return [(begin, begin + len(token))] if any(pair in asked.exact for pair in segment.pairs(folded)) else []
-    found = [(begin + i, begin + i + 2) for i in range(len(folded) - 1) if folded[i : i + 2] in asked.exact]
-    return found or [(begin + i, begin + i + 1) for i, character in enumerate(folded) if character in asked.exact]
+    return not asked.runs.isdisjoint((*segment.pairs(folded), *folded))

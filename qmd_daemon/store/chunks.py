@@ -36,17 +36,6 @@ class Span(NamedTuple):
     line: int
 
 
-class Chunk(NamedTuple):
-    """A stored span: the `ord`-th of the content `hash`, from 0."""
-
-    id: int
-    hash: str
-    ord: int
-    start: int
-    stop: int
-    line: int
-
-
 class Source(NamedTuple):
     """A content to embed. `path` is the first, in alphabetical order, of the documents that have it."""
 
@@ -87,13 +76,19 @@ def activate(connection: sqlite3.Connection, space: int) -> bool:
     return meta.get(connection, _ACTIVE, "0") == str(space)
 
 
-def by_ids(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, Chunk]:
-    """Those of the chunks that exist, by id."""
+def holders(
+    connection: sqlite3.Connection, ids: Sequence[int], collections: Sequence[str] = ()
+) -> list[tuple[int, int, int, int]]:
+    """(chunk, document, start, stop) for each document in these collections (all, if none is named) that has one of
+    the chunks, by collection and path.
+    """
     rows = connection.execute(
-        "SELECT id, hash, ord, start, stop, line FROM chunks WHERE id IN (SELECT value FROM json_each(?))",
+        "SELECT chunks.id, documents.id, start, stop, collection FROM json_each(?) AS wanted"
+        " CROSS JOIN chunks ON chunks.id = wanted.value CROSS JOIN documents ON documents.hash = chunks.hash"
+        " ORDER BY documents.collection, documents.path",
         (numbers(ids),),
     )
-    return {row[0]: Chunk(*row) for row in rows}
+    return [row[:4] for row in rows if not collections or row[4] in collections]
 
 
 def ids_in(connection: sqlite3.Connection, collections: Sequence[str]) -> list[int]:
@@ -111,15 +106,20 @@ def ids_in(connection: sqlite3.Connection, collections: Sequence[str]) -> list[i
     return sorted(found)
 
 
-def ids_of(connection: sqlite3.Connection, wanted: Sequence[int]) -> list[int]:
-    """The chunks of the active space with a vector whose content one of these documents has, in ascending order."""
-    rows = connection.execute(
-        "SELECT DISTINCT vectors.chunk FROM json_each(?) AS wanted JOIN documents ON documents.id = wanted.value"
-        " JOIN chunks ON chunks.hash = documents.hash JOIN vectors ON vectors.chunk = chunks.id WHERE space = ?"
-        " ORDER BY vectors.chunk",
+def held(connection: sqlite3.Connection, wanted: Sequence[int]) -> list[tuple[int, int]]:
+    """(chunk, document) for the chunks of the active space with a vector whose content one of these documents has."""
+    return connection.execute(
+        # CROSS: in this order. What SQLite takes for better reads all vectors.
+        "SELECT vectors.chunk, documents.id FROM json_each(?) AS wanted CROSS JOIN documents"
+        " ON documents.id = wanted.value CROSS JOIN chunks ON chunks.hash = documents.hash"
+        " CROSS JOIN vectors ON vectors.chunk = chunks.id WHERE space = ?",
         (numbers(wanted), meta.get(connection, _ACTIVE, "0")),
-    )
-    return [row[0] for row in rows]
+    ).fetchall()
+
+
+def ids_of(connection: sqlite3.Connection, wanted: Sequence[int]) -> list[int]:
+    """The chunks of `held`, each once, in ascending order."""
+    return sorted({chunk for chunk, _ in held(connection, wanted)})
 
 
 def count(connection: sqlite3.Connection, collections: Sequence[str] = ()) -> int:

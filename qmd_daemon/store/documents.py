@@ -51,17 +51,6 @@ def by_ids(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, Stor
     return {document.id: document for document in _select(connection, "id " + _LISTED, numbers(ids))}
 
 
-def by_hashes(
-    connection: sqlite3.Connection, hashes: Sequence[str], collections: Sequence[str] = ()
-) -> dict[str, list[Stored]]:
-    """The documents that have these contents, in the order of collection and path; all collections if none is named."""
-    found: dict[str, list[Stored]] = {}
-    for document in _select(connection, "hash " + _LISTED, digests(hashes)):
-        if not collections or document.collection in collections:
-            found.setdefault(document.hash, []).append(document)
-    return found
-
-
 def text(connection: sqlite3.Connection, hash: str) -> str:  # noqa: A002 - it is what the column is called
     """The text of a content. Raises KeyError when there is none of that hash."""
     return texts(connection, [hash])[hash]

@@ -152,6 +152,17 @@ def _replace(directory: str, name: str, text: str) -> None:
     sync_directory(directory)
 
 
+def sync_file(path: str) -> None:
+    """Make a new file durable, and its owner's alone."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fchmod(descriptor, 0o600)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_directory(os.path.dirname(path))
+
+
 def sync_directory(directory: str) -> None:
     """Make the names in a directory durable."""
     descriptor = os.open(directory, os.O_RDONLY)

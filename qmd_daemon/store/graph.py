@@ -1,4 +1,4 @@
-"""The vectors of the active space in a usearch graph: float16, cosine.
+"""The vectors of the active space in a usearch graph, where there are too many to compare with each: float16, cosine.
 
 What usearch does not do for us (measured, version 2.26.6): it takes a NaN and degrades its neighbourhood; it loads a
 file with flipped bytes, or of another dimension, without a word; it saves in place; and its threads share scratch
@@ -15,23 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qmd_daemon.store import changes, chunks, generations
-from qmd_daemon.store.documents import numbers
+from qmd_daemon.store import chunks, flat, generations, stored
+from qmd_daemon.store.stored import Found
 from qmd_daemon.store.turns import Turns
 
-FORMAT = 1
-# Up to so many vectors in all, each is compared: 6.5 ms for 151,000 of 384 dimensions on one core, and nothing is
-# missed. The graph takes 1 to 4 ms there, and misses 4 of 100 where passages are much alike.
-SCAN_MAX = 150_000
-# Up to so many vectors picked by a filter, each is compared one by one: under 1 ms.
+# Up to so many vectors picked by a filter, each is compared.
 EXACT_MAX = 10_000
 # So many vectors tell what is usual: the standard error of their mean is a 14th of their spread.
 _SAMPLE = 200
 # Added in one turn: 64 take some 30 ms, for which a search has to wait.
 _ADD = 64
-_PREFIX, _SUFFIX = "vectors-", ".usearch"
-
-Found = list[tuple[int, float]]
+_PREFIX, SUFFIX = "vectors-", ".usearch"
 
 
 class Graph:
@@ -47,7 +41,7 @@ class Graph:
         self._saves = 0
         if space is not None and files:
             (name,) = files
-            self._saves = int(name.removeprefix(_PREFIX).removesuffix(_SUFFIX))
+            self._saves = int(name.removeprefix(_PREFIX).removesuffix(SUFFIX))
             self._index = _new(space.dimension)
             self._index.load(os.path.join(path, name))
             if self._index.ndim != space.dimension or self._index.dtype != _new(space.dimension).dtype:
@@ -59,43 +53,31 @@ class Graph:
         """Bring these chunks' vectors to what the truth says now."""
         if self._space is None:
             return
-        rows = connection.execute(
-            "SELECT vectors.chunk, vector FROM vectors JOIN chunks ON chunks.id = vectors.chunk"
-            " WHERE space = ? AND vectors.chunk IN (SELECT value FROM json_each(?)) ORDER BY vectors.chunk",
-            (self._space.id, numbers(ids)),
-        ).fetchall()
+        keys, vectors = stored.read(connection, self._space, ids)
         self._remove(ids)
-        for start in range(0, len(rows), _ADD):
-            some = rows[start : start + _ADD]
-            vectors = np.frombuffer(b"".join(blob for _, blob in some), "<f2").reshape(len(some), self._space.dimension)
-            if not np.isfinite(vectors).all():
-                raise ValueError("a stored vector is not finite")
-            self._add(np.array([chunk for chunk, _ in some], np.uint64), vectors)
+        for start in range(0, len(keys), _ADD):
+            self._add(keys[start : start + _ADD].astype(np.uint64), vectors[start : start + _ADD])
 
     def save(self) -> list[str]:
         """Write all vectors to a new file and make it durable. The old one counts until the new one is announced."""
         if not self.count():
             return []
         self._saves += 1
-        name = f"{_PREFIX}{self._saves}{_SUFFIX}"
+        name = f"{_PREFIX}{self._saves}{SUFFIX}"
         path = os.path.join(self._path, name)
         with self._turns.patient():
             self._index.save(path)
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fchmod(descriptor, 0o600)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        generations.sync_directory(self._path)
+        generations.sync_file(path)
         return [name]
 
     def count(self) -> int:
         return 0 if self._index is None else len(self._index)
 
     def worn(self) -> bool:
-        """Removed vectors keep their place in the graph: more than half of it is waste."""
-        return self._index is not None and self._index.stats.nodes > 2 * len(self._index) + EXACT_MAX
+        """More than half of it is waste, for removed vectors keep their place; or there are few enough for no graph."""
+        return self._index is not None and (
+            self._index.stats.nodes > 2 * len(self._index) + EXACT_MAX or 2 * len(self._index) < flat.FLAT_MAX
+        )
 
     def close(self) -> None:
         """Nothing to let go of: a search that still runs keeps the memory until it ends."""
@@ -145,8 +127,7 @@ class Graph:
 
     def _nearest(self, vector: NDArray[np.float32], k: int) -> Found:
         with self._turns.urgent():
-            exact = len(self._index) <= SCAN_MAX
-            matches = self._index.search(vector, min(k, len(self._index)), threads=1, exact=exact)
+            matches = self._index.search(vector, min(k, len(self._index)), threads=1)
         return _ordered(zip(matches.keys.tolist(), (1.0 - matches.distances).tolist(), strict=True))
 
     def _compare(self, vector: NDArray[np.float32], k: int, allowed: NDArray[np.int64]) -> Found:
@@ -161,12 +142,12 @@ class Graph:
     def _rows(self, keys: NDArray[np.int64]) -> tuple[list[int], NDArray[np.float32]]:
         """Those of these vectors that are there, in length 1, and their keys."""
         with self._turns.urgent():
-            got = self._index.get(keys.astype(np.uint64)) if len(keys) else []
-        some = [(key, row) for key, row in zip(keys.tolist(), got, strict=True) if row is not None]
-        if not some:
+            keys = keys[self._index.contains(keys.astype(np.uint64))] if len(keys) else keys
+            got = self._index.get(keys.astype(np.uint64)) if len(keys) else ()
+        if not len(got):
             return [], np.empty((0, self._index.ndim), np.float32)
-        rows = np.stack([row for _, row in some]).astype(np.float32)
-        return [key for key, _ in some], rows / np.maximum(np.linalg.norm(rows, axis=1), 1e-6)[:, None]
+        rows = np.concatenate(got).reshape(len(got), -1).astype(np.float32)  # `stack` takes five times as long
+        return keys.tolist(), rows / np.maximum(np.linalg.norm(rows, axis=1), 1e-6)[:, None]
 
     # -- changing --------------------------------------------------------------------------
 
@@ -182,33 +163,6 @@ class Graph:
         with self._turns.patient():
             self._index.add(keys, vectors, threads=1)
             self._sampled = None
-
-
-class GraphKind:
-    """How a Graph is derived."""
-
-    name = "vectors"
-    kind: changes.Kind = "vector"
-    in_place = False
-
-    def version(self, connection: sqlite3.Connection) -> str:
-        space = chunks.active(connection)
-        return f"{FORMAT}/{space.fingerprint}/{space.dimension}" if space else f"{FORMAT}/none"
-
-    def open(self, connection: sqlite3.Connection, path: str, files: Sequence[str]) -> Graph:
-        return Graph(path, chunks.active(connection), files)
-
-    def ids(self, connection: sqlite3.Connection, after: int, limit: int) -> list[int]:
-        space = chunks.active(connection)
-        rows = connection.execute(
-            "SELECT vectors.chunk FROM vectors JOIN chunks ON chunks.id = vectors.chunk"
-            " WHERE vectors.chunk > ? AND space = ? ORDER BY vectors.chunk LIMIT ?",
-            (after, space.id if space else 0, limit),
-        )
-        return [row[0] for row in rows]
-
-    def total(self, connection: sqlite3.Connection) -> int:
-        return chunks.vectors(connection)
 
 
 def _new(dimension: int) -> Any:

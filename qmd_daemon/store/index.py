@@ -21,9 +21,9 @@ from ipc.protocol import IndexEvent, IndexStatus, Publish
 from qmd_daemon.store import changes, reading, seal
 from qmd_daemon.store.database import Database, of_the_machine
 from qmd_daemon.store.derived import Derived, Generation, Keeper, Stopped
-from qmd_daemon.store.graph import Graph, GraphKind
 from qmd_daemon.store.lexical import LexicalReader
 from qmd_daemon.store.lexicon import Lexicon, LexiconKind
+from qmd_daemon.store.neighbours import Neighbours, NeighboursKind
 from qmd_daemon.store.vectors import Vectors
 
 T = TypeVar("T")
@@ -92,9 +92,9 @@ class Index:
         self._stopping = threading.Event()
         directory = paths.index_dir(name)
         self._lexical: _Kept[Lexicon] = _Kept(directory, LexiconKind(), database, self._stopping.is_set)
-        self._graph: _Kept[Graph] = _Kept(directory, GraphKind(), database, self._stopping.is_set)
+        self._neighbours: _Kept[Neighbours] = _Kept(directory, NeighboursKind(), database, self._stopping.is_set)
         self._pruned = 0
-        self.vectors = Vectors(lambda: self._graph.generation, self._repair_graph)
+        self.vectors = Vectors(lambda: self._neighbours.generation, self._repair_neighbours)
 
     @classmethod
     async def open(cls, name: str, paths: Paths, publish: Publish) -> Index:
@@ -108,7 +108,7 @@ class Index:
         if project.is_local(name):
             await database.write(partial(seal.put, paths))
         index = cls(name, paths, database, publish)
-        index._in_background(index._graph)
+        index._in_background(index._neighbours)
         return index
 
     async def ready(self) -> None:
@@ -135,9 +135,9 @@ class Index:
         Without `save`, vectors are kept in memory until there are enough of them.
         """
         changed = await asyncio.gather(
-            self._lexical.run(self._lexical.catch_up, save), self._graph.run(self._graph.catch_up, save)
+            self._lexical.run(self._lexical.catch_up, save), self._neighbours.run(self._neighbours.catch_up, save)
         )
-        seen = min(self._lexical.keeper.saved_seq, self._graph.keeper.saved_seq)
+        seen = min(self._lexical.keeper.saved_seq, self._neighbours.keeper.saved_seq)
         if seen - self._pruned >= _PRUNE_AFTER:
             await self.database.write(lambda connection: changes.prune(connection, seen))
             self._pruned = seen
@@ -147,7 +147,7 @@ class Index:
     def follow(self) -> None:
         """Bring both to the newest change, and do not wait for it."""
         self._in_background(self._lexical)
-        self._in_background(self._graph)
+        self._in_background(self._neighbours)
 
     async def compact(self) -> None:
         """Make the files as small as what is in them: the lexical index built anew, the database copied."""
@@ -172,10 +172,10 @@ class Index:
         try:
             self._lexical.close()
         finally:
-            self._graph.close()
+            self._neighbours.close()
 
-    def _repair_graph(self, broken: Graph | None, reason: str) -> Future[None]:
-        return self._graph.submit(self._graph.repair, broken, reason)
+    def _repair_neighbours(self, broken: Neighbours | None, reason: str) -> Future[None]:
+        return self._neighbours.submit(self._neighbours.repair, broken, reason)
 
     def _in_background(self, kept: _Kept[Any]) -> None:
         if not self._stopping.is_set():

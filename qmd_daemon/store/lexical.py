@@ -31,9 +31,10 @@ SATURATION = 10.0
 # Up to so many things asked for, documents that have all of them come first. In longer questions the words that
 # are missing are rarely the ones that matter: putting "all" first costs 0.02 to 0.06 nDCG@10 on long documents.
 ALL_FIRST_MAX = 6
-# Two neighbours of a question, so many words apart at most, count this much. On the English sets nDCG@10 rises by
-# 0.03 (long documents, and API documentation), 0.01 (code) and 0.00 (short texts).
-NEAR = ((0, 0.05), (5, 0.3))
+# Two neighbours of a question with so many words between them at most count this much. On the English sets nDCG@10
+# rises by 0.04 and 0.03 (long documents, API documentation), 0.01 (code) and 0.00 (short texts). A second phrase for
+# those that follow each other at once adds nothing to it, and takes as long again: most of a search of ten words.
+NEAR = 3, 0.35
 _PREFIX_TERMS = 200
 # A word that no document has is read as the beginning of one, or as one with a typing error, from so many letters on.
 _PREFIX_LETTERS = 3
@@ -41,7 +42,8 @@ _TYPO_LETTERS = 5
 _SURE_LETTERS = 2
 # Tantivy's k1, which bounds what repeating a word can add.
 _K1 = 1.2
-_HEAP_BYTES = 64_000_000
+# What a writer may have in memory before it writes a part: some 40 MB of text, and 20 MB more at its peak than half.
+_HEAP_BYTES = 128_000_000
 
 
 class Clause(NamedTuple):
@@ -264,12 +266,11 @@ class LexicalReader:
         for clause in asked:
             tokens = [token for _, token in segment.tokens(clause.text)] if clause.kind == "word" else []
             stems += [[] if segment.is_cjk(token) else segment.loose_words(token)[:1] for token in tokens] or [[]]
-        pairs = itertools.pairwise(stems)
+        slop, weight = NEAR
         return [
             Query.boost_query(Query.phrase_query(self._schema, "body_loose", [*one, *next_], slop), weight)
-            for one, next_ in pairs
+            for one, next_ in itertools.pairwise(stems)
             if one and next_
-            for slop, weight in NEAR
         ]
 
     def _said(self, clause: Clause) -> list[Query]:

@@ -90,13 +90,12 @@ def loose_words(token: str) -> list[str]:
 def tokens(text: str, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, str]]:
     """The tokens of text[start:stop] and where each begins, unfolded: words, and runs of CJK."""
     for match in _RUN.finditer(text, start, len(text) if stop is None else stop):
-        run = match[0]
-        if not is_cjk(run):
-            yield match.start(), run
+        run, at = match[0], match.start()
+        if run.isascii() or not is_cjk(run):
+            yield at, run
             continue
-        at = 0
         for part in _split(run):
-            yield match.start() + at, part
+            yield at, part
             at += len(part)
 
 
@@ -110,6 +109,8 @@ def readings(text: str) -> tuple[str, str]:
 
 def _split(run: str) -> list[str]:
     """`GPU显存监控` -> `GPU`, `显存监控`."""
+    if _cjk().fullmatch(run):
+        return [run]
     parts: list[str] = []
     at = 0
     for match in _cjk().finditer(run):

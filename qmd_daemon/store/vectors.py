@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ipc.errors import QmdError
 from qmd_daemon.store.chunks import Space
-from qmd_daemon.store.graph import Found, Graph
+from qmd_daemon.store.neighbours import Neighbours
+from qmd_daemon.store.stored import Found
 
 # A graph of 100,000 vectors takes a minute or two to build.
 _WAIT_S = 600.0
@@ -20,7 +21,7 @@ class Vectors:
     """Blocks: call it in a thread."""
 
     def __init__(
-        self, current: Callable[[], Graph | None], repair: Callable[[Graph | None, str], Future[None]]
+        self, current: Callable[[], Neighbours | None], repair: Callable[[Neighbours | None, str], Future[None]]
     ) -> None:
         """`current` is the graph in use; `repair` replaces the one that is given, and None by the first."""
         self._current = current

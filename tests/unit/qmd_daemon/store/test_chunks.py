@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qmd_daemon.store import changes, chunks, intake, migrations
-from qmd_daemon.store.chunks import Chunk, Span
+from qmd_daemon.store.chunks import Span
 from tests.unit.qmd_daemon.store.library import DIMENSION, blob, digest, put, put_vectors, space, vector
 
 
@@ -76,18 +76,23 @@ def test_sources_name_the_first_document_and_leave_out_what_nobody_has(connectio
 
 def test_chunks_are_stored_with_their_places(connection: sqlite3.Connection) -> None:
     where = space(connection)
-    put(connection, "a.md", "one two")
+    document = put(connection, "a.md", "one two")
     spans = [Span(0, 3, 1), Span(4, 7, 2)]
     chunks.put(connection, where.id, digest("one two"), spans, [blob(vector(1)), None])
-    found = sorted(chunks.by_ids(connection, range(10)).values())
-    assert [one[1:] for one in found] == [
-        (digest("one two"), 0, 0, 3, 1),
-        (digest("one two"), 1, 4, 7, 2),
-    ]
-    assert all(isinstance(one, Chunk) for one in found)
+    found = sorted(chunks.holders(connection, range(10)))
+    assert [one[1:] for one in found] == [(document, 0, 3), (document, 4, 7)]
     assert (chunks.count(connection), chunks.vectors(connection)) == (2, 1), "nonsense of a model gets no vector"
-    assert chunks.ids_in(connection, ["notes"]) == [found[0].id]
+    assert chunks.ids_in(connection, ["notes"]) == [found[0][0]]
     assert chunks.ids_in(connection, ["other"]) == []
+
+
+def test_all_who_hold_a_chunk_are_found_in_order(connection: sqlite3.Connection) -> None:
+    where = space(connection)
+    copies = [put(connection, "copy.md", "copied", collection=name) for name in ("work", "notes")]
+    (chunk,) = put_vectors(connection, where, "copied", [vector(1)])
+    assert chunks.holders(connection, [chunk, 99]) == [(chunk, copies[1], 0, 1), (chunk, copies[0], 0, 1)]
+    assert [document for _, document, *_ in chunks.holders(connection, [chunk], ["work"])] == [copies[0]]
+    assert chunks.holders(connection, []) == []
 
 
 def test_putting_again_replaces_under_new_ids_and_says_so(connection: sqlite3.Connection) -> None:
@@ -116,7 +121,7 @@ def test_spaces_do_not_touch_each_other(connection: sqlite3.Connection) -> None:
     assert chunks.ids_in(connection, ["notes"]) == in_two
     assert chunks.forget(connection, one.id, 10)
     assert not chunks.forget(connection, one.id, 10)
-    assert list(chunks.by_ids(connection, in_one + in_two)) == in_two
+    assert [chunk for chunk, *_ in chunks.holders(connection, in_one + in_two)] == in_two
     assert chunks.pending(connection, one.id) == [digest("a.md")]
     assert chunks.pending(connection, two.id) == []
 

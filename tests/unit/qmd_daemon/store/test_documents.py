@@ -243,16 +243,5 @@ def test_collections_are_listed_with_their_documents(library: sqlite3.Connection
     assert (work.name, work.documents) == ("work", 2)
 
 
-def test_by_hashes_keeps_to_the_collections(library: sqlite3.Connection) -> None:
-    for collection in ("work", "notes"):
-        put(library, "copy.md", "copied", collection=collection)
-    wanted = [digest("copied"), digest("nobody's")]
-    both = documents.by_hashes(library, wanted)
-    assert [one.collection for one in both[digest("copied")]] == ["notes", "work"]
-    only = documents.by_hashes(library, wanted, ["work"])
-    assert [one.collection for one in only[digest("copied")]] == ["work"]
-    assert documents.by_hashes(library, []) == {}
-
-
 def test_texts_are_those_that_exist(library: sqlite3.Connection) -> None:
     assert documents.texts(library, [digest("guide.md"), "0" * 64]) == {digest("guide.md"): "guide.md"}
