@@ -3,37 +3,64 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 # How fast old measurements are forgotten, and how far above the usual a stage is expected to be: with three mean
 # deviations, about one in twenty takes longer (the retransmission timer of TCP reckons the same way, RFC 6298).
 _FORGET = 0.2
 _DEVIATIONS = 3.0
+# What is left of an estimate each time that its stage is left out for it, so that it is tried again some day; and of
+# one that is from a single run, which may have waited for a model to load.
+_AGED = 0.9
+_AGED_FIRST = 0.5
+
+
+class _Usual(NamedTuple):
+    """Milliseconds, and after how many runs."""
+
+    mean: float
+    deviation: float
+    runs: int = 1
 
 
 class Costs:
     """Running estimates in milliseconds, by a name such as `vector`, for one unit of work."""
 
     def __init__(self) -> None:
-        self._usual: dict[str, tuple[float, float]] = {}
+        self._usual: dict[str, _Usual] = {}
 
     def note(self, stage: str, ms: float, units: int = 1) -> None:
-        """Learn from a stage that has run."""
+        """Learn from a stage that has run. The second time tells more than the first, and takes its place."""
         one = ms / max(units, 1)
-        if stage not in self._usual:
-            self._usual[stage] = one, one / 2
+        usual = self._usual.get(stage)
+        if usual is None or usual.runs == 1:
+            self._usual[stage] = _Usual(one, one / 2, 1 if usual is None else 2)
             return
-        mean, deviation = self._usual[stage]
-        self._usual[stage] = (
-            mean + _FORGET * (one - mean),
-            deviation + _FORGET * (abs(one - mean) - deviation),
+        self._usual[stage] = _Usual(
+            usual.mean + _FORGET * (one - usual.mean),
+            usual.deviation + _FORGET * (abs(one - usual.mean) - usual.deviation),
+            usual.runs + 1,
         )
+
+    def gave_up(self, stage: str, ms: float, units: int = 1) -> None:
+        """Learn from a stage that was stopped after so long: it is expected to take at least twice as long."""
+        one = 2 * ms / max(units, 1)
+        usual = self._usual.get(stage)
+        if usual is None or usual.mean < one:
+            self._usual[stage] = _Usual(one, one / 2, usual.runs + 1 if usual else 1)
+
+    def left_out(self, stage: str) -> None:
+        """What is expected of a stage that is not run is less certain each time."""
+        if usual := self._usual.get(stage):
+            kept = _AGED_FIRST if usual.runs == 1 else _AGED
+            self._usual[stage] = usual._replace(mean=kept * usual.mean, deviation=kept * usual.deviation)
 
     def expected_ms(self, stage: str, units: int = 1) -> float | None:
         """What it will hardly exceed; None for what has never run."""
         if stage not in self._usual:
             return None
-        mean, deviation = self._usual[stage]
-        return (mean + _DEVIATIONS * deviation) * max(units, 1)
+        usual = self._usual[stage]
+        return (usual.mean + _DEVIATIONS * usual.deviation) * max(units, 1)
 
 
 class Budget:

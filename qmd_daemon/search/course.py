@@ -58,6 +58,7 @@ class Course:
         """
         over = f"over the budget of {self._budget.limit_ms} ms"
         if not self.fits(name, units):
+            self._costs.left_out(self._cost(name))
             self.skipped(name, over, tell=True)
             return None
         started = time.perf_counter()
@@ -65,8 +66,7 @@ class Course:
             async with asyncio.timeout(self._budget.timeout_s()):
                 return await work()
         except TimeoutError:
-            # It takes at least so long: the next search with such a budget need not try.
-            self._costs.note(self._cost(name), (time.perf_counter() - started) * 1000, units)
+            self._costs.gave_up(self._cost(name), (time.perf_counter() - started) * 1000, units)
             self.skipped(name, over, tell=True)
         except Unfit as reason:
             self.skipped(name, str(reason), tell=False)

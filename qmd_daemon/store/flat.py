@@ -94,10 +94,15 @@ class Flat:
         if self._space is None or vector.shape != (self._space.dimension,):
             return []
         query = _unit(vector)
-        picked = np.arange(len(table.keys)) if allowed is None else table.places(allowed)
-        if len(picked) > max(_FEW, k):
+        picked = None if allowed is None else table.places(allowed)
+        if (len(table.keys) if picked is None else len(picked)) > max(_FEW, k):
             estimates, doubt = table.estimates(query)
-            picked = picked[_likely(estimates[picked], k, doubt)]
+            if picked is None:
+                picked = _likely(estimates, k, doubt)
+            else:
+                picked = picked[_likely(estimates[picked], k, doubt)]
+        elif picked is None:
+            picked = np.arange(len(table.keys))
         cosines = table.cosines(query, picked)
         best = np.lexsort((picked, -cosines))[:k]
         return list(zip(table.keys[picked[best]].tolist(), cosines[best].tolist(), strict=True))

@@ -55,3 +55,38 @@ def test_it_follows_a_machine_that_becomes_slower() -> None:
     for value in [1.0] * 50 + [10.0] * 20:
         costs.note("x", value)
     assert costs.expected_ms("x") == pytest.approx(10, rel=0.6)
+
+
+def test_a_first_time_that_waited_for_a_model_is_not_held_against_it() -> None:
+    costs = Costs()
+    costs.note("vector", 900.0)
+    costs.note("vector", 10.0)
+    assert Budget(50, costs).fits("vector")
+
+
+def test_what_was_given_up_is_not_tried_at_once_again_but_some_day() -> None:
+    costs = Costs()
+    costs.gave_up("vector", 1000.0)
+    left_out = 0
+    while not Budget(1000, costs).fits("vector"):
+        costs.left_out("vector")
+        left_out += 1
+    assert 2 <= left_out <= 5, "of a single time that may have waited for a model"
+    for _ in range(3):
+        costs.note("rerank", 5.0, units=1)
+    left_out = 0
+    while not Budget(30, costs).fits("rerank", 40):
+        costs.left_out("rerank")
+        left_out += 1
+    assert 10 <= left_out <= 40, "of one that is known"
+
+
+def test_what_was_given_up_never_lowers_what_is_expected() -> None:
+    costs = Costs()
+    for _ in range(3):
+        costs.note("rerank", 100.0)
+    before = costs.expected_ms("rerank")
+    costs.gave_up("rerank", 10.0)
+    assert costs.expected_ms("rerank") == before
+    costs.left_out("never ran")
+    assert costs.expected_ms("never ran") is None
