@@ -32,9 +32,9 @@ SATURATION = 10.0
 # are missing are rarely the ones that matter: putting "all" first costs 0.02 to 0.06 nDCG@10 on long documents.
 ALL_FIRST_MAX = 6
 # Two neighbours of a question with so many words between them at most count this much. On the English sets nDCG@10
-# rises by 0.04 and 0.03 (long documents, API documentation), 0.01 (code) and 0.00 (short texts). A second phrase for
-# those that follow each other at once adds nothing to it, and takes as long again: most of a search of ten words.
-NEAR = 3, 0.35
+# rises by 0.04 and 0.03 (long documents, API documentation), 0.00 and 0.01 (short texts), 0.00 (code). A second phrase
+# for those that follow each other at once adds nothing to it, and takes as long again: half of a search of ten words.
+NEAR = 5, 0.4
 _PREFIX_TERMS = 200
 # A word that no document has is read as the beginning of one, or as one with a typing error, from so many letters on.
 _PREFIX_LETTERS = 3
