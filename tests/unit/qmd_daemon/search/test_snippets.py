@@ -46,6 +46,9 @@ class TestPlace:
             ("line\nHe was running", "run", "running"),
             ("line\nthe HttpServerConfig", "server", "HttpServerConfig"),
             ("line\nauthentication", "auth*", "authentication"),
+            ("一行\n数据库索引", "数据*", "数据"),
+            ("一行\nﾃﾞｰﾀﾍﾞｰｽ", "データベース", "ﾃﾞｰﾀﾍﾞｰｽ"),
+            ("一行\n用ＧＰＵ加速", "gpu", "ＧＰＵ"),
         ],
     )
     def test_the_match_is_shown_as_it_is_written(self, text: str, query: str, match: str) -> None:
@@ -56,6 +59,24 @@ class TestPlace:
     def test_the_best_line_also_in_another_script(self) -> None:
         text = "資料\n" * 5 + "資料庫索引\n資料"
         assert best(text, "资料库索引").line == 6
+
+    def test_the_line_with_the_whole_word_before_one_with_a_piece_of_it(self) -> None:
+        snippet = best("秦记\n寻秦\n\n《寻秦记》的流传\n秦记", "寻秦记")
+        assert (snippet.line, marked(snippet)[0]) == (4, "寻秦记")
+
+    def test_a_name_is_not_looked_for_by_its_single_letters(self) -> None:
+        snippet = best("n = 1, h = 5\nH7N9\nthe H5N1 virus", "H5N1 virus")
+        assert (snippet.line, marked(snippet)) == (3, ["H5N1", "virus"])
+
+    def test_a_letter_that_is_asked_for_is_a_word_of_its_own(self) -> None:
+        assert best("the thing that\na T cell", "t").line == 2
+        assert best("class cc\nwritten in C\n", "C").line == 2
+
+    def test_of_a_part_the_line_is_that_of_the_whole(self) -> None:
+        text = "one\ntwo words\nthree\nfour words\n"
+        asked = snippets.wanted(syntax.parse("words").lexical)
+        part = snippets.best(text, asked, text.index("three"), len(text))
+        assert (part.line, part.text[slice(*part.matches[0])]) == (4, "words")
 
     def test_without_a_match_the_first_line_that_says_something(self) -> None:
         assert best("---\n\n# Title\ntext", "zeppelin").line == 3
