@@ -185,7 +185,7 @@ def _processes(questions: dict[str, list[str]]) -> None:
 
 
 def _recall(paths: Paths, queries: np.ndarray) -> None:
-    """Of the graph, against comparing with every vector."""
+    """Of what searches the vectors, against comparing with each in float32."""
     with closing(Database.open(paths.database(INDEX)).connect()) as connection:
         space = chunks.active(connection)
         if space is None:
@@ -194,17 +194,17 @@ def _recall(paths: Paths, queries: np.ndarray) -> None:
         directory = generations.current(os.path.join(paths.index_dir(INDEX), "vectors"))
         seen = generations.read_seen(directory) if directory else None
         if directory is None or seen is None:
-            raise SystemExit("there is no graph")
-        graph = NeighboursKind().open(connection, directory, list(seen.files or ()))
+            raise SystemExit("nothing is saved of the vectors")
+        neighbours = NeighboursKind().open(connection, directory, list(seen.files or ()))
     matrix = np.frombuffer(b"".join(blob for _, blob in rows), "<f2").reshape(len(rows), -1).astype(np.float32)
     keys = np.array([key for key, _ in rows])
     found = []
     for query in queries:
         cosines = matrix @ query
         tenth = np.sort(cosines)[-10] - 1e-3  # equals count as found: float16 does not tell them apart
-        near = {key for key, _ in graph.search(query, 10, None)}
+        near = {key for key, _ in neighbours.search(query, 10, None)}
         found.append(len(near & set(keys[cosines >= tenth].tolist())) / 10)
-    print(f"recall@10 of the graph over {len(rows)} vectors: {metrics.mean(found):.4f}")
+    print(f"recall@10 over {len(rows)} vectors, {type(neighbours).__name__}: {metrics.mean(found):.4f}")
 
 
 def _times(work: Callable[[str], object], texts: Sequence[str], rounds: int = _ROUNDS) -> list[float]:

@@ -94,18 +94,14 @@ class Flat:
         if self._space is None or vector.shape != (self._space.dimension,):
             return []
         query = _unit(vector)
-        picked = None if allowed is None else table.places(allowed)
-        if (len(table.keys) if picked is None else len(picked)) > max(_FEW, k):
+        places = np.arange(len(table.keys)) if allowed is None else table.places(allowed)
+        if len(places) > max(_FEW, k):
             estimates, doubt = table.estimates(query)
-            if picked is None:
-                picked = _likely(estimates, k, doubt)
-            else:
-                picked = picked[_likely(estimates[picked], k, doubt)]
-        elif picked is None:
-            picked = np.arange(len(table.keys))
-        cosines = table.cosines(query, picked)
-        best = np.lexsort((picked, -cosines))[:k]
-        return list(zip(table.keys[picked[best]].tolist(), cosines[best].tolist(), strict=True))
+            some = estimates if allowed is None else estimates[places]
+            places = places[_likely(some, k, doubt)]
+        cosines = table.cosines(query, places)
+        best = np.lexsort((places, -cosines))[:k]
+        return list(zip(table.keys[places[best]].tolist(), cosines[best].tolist(), strict=True))
 
     def usual(self, vector: NDArray[np.float32], allowed: NDArray[np.int64] | None) -> tuple[float, float]:
         """Mean and standard deviation of the cosines to a sample of the vectors, or of the `allowed` ones.

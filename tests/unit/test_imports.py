@@ -17,7 +17,7 @@ watched, *argv = sys.argv[1:]
 code = execute(argv)
 print(code, *(name for name in watched.split(",") if name in sys.modules), sep="\\n")
 """
-HEAVY = ("msgspec", "zmq", "asyncio", "textual", "rich", "aiohttp", "numpy", "usearch", "ctranslate2", "structlog")
+HEAVY = tuple("msgspec zmq asyncio textual rich aiohttp numpy numkong usearch ctranslate2 structlog".split())
 
 
 def run(tmp_path: Path, *argv: str, watched: tuple[str, ...] = HEAVY) -> tuple[int, list[str]]:
