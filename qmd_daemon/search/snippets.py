@@ -27,8 +27,6 @@ _SEGMENTED_CHARS = 100_000
 _LEAD_CHARS = 60
 _WIDE = re.compile("[\uff10-\uff5a]")
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
-
-
 # Characters that folding may make one of two, or two of one: half-width katakana, Korean letters, and those that
 # Unicode has for compatibility only.
 _COMPATIBLE = re.compile("[\u1100-\u11ff\u3130-\u318f\uf900-\ufaff\uff66-\uff9f\U0002f800-\U0002fa1f]")
@@ -151,7 +149,9 @@ def _occurrences(text: str, asked: Wanted) -> dict[int, str]:
         lower = text
     found: dict[int, str] = {}
     for needle in asked.needles:
-        for at in itertools.islice(_each(lower, needle), _PLACES):
+        letter = len(needle) == 1 and needle.isascii()
+        places = _alone(lower, needle) if letter else _each(lower, needle)
+        for at in itertools.islice(places, _PLACES):
             found.setdefault(at, needle)
     written: dict[str, str] = {}  # a character's spellings -> those that the text has: mostly one, or none
     for word, forms in asked.spelled.items():
@@ -165,14 +165,16 @@ def _occurrences(text: str, asked: Wanted) -> dict[int, str]:
 
 
 def _each(text: str, needle: str) -> Iterator[int]:
-    if len(needle) == 1 and needle.isalnum() and needle.isascii():  # a word of its own
-        alone = re.compile(rf"{needle}(?<!\w{needle})(?!\w)")
-        yield from (match.start() for match in alone.finditer(text))
-        return
     at = text.find(needle)
     while at >= 0:
         yield at
         at = text.find(needle, at + len(needle))
+
+
+def _alone(text: str, letter: str) -> Iterator[int]:
+    """Where a letter is a word of its own: inside of words it is everywhere."""
+    found = re.finditer(rf"{re.escape(letter)}(?<!\w{re.escape(letter)})(?!\w)", text)
+    return (match.start() for match in found)
 
 
 def _segmented(text: str, asked: Wanted) -> int | None:
