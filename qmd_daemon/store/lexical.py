@@ -7,6 +7,7 @@ not needed, since a snippet looks for the words in the original text.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import os
@@ -35,6 +36,8 @@ ALL_FIRST_MAX = 6
 # rises by 0.04 and 0.03 (long documents, API documentation), 0.00 and 0.01 (short texts), 0.00 (code). A second phrase
 # for those that follow each other at once adds nothing to it, and takes as long again: half of a search of ten words.
 NEAR = 5, 0.4
+# Where both are in more documents than this, they say little, and looking where they stand would take most of the time.
+_COMMON = 4000
 _PREFIX_TERMS = 200
 # A word that no document has is read as the beginning of one, or as one with a typing error, from so many letters on.
 _PREFIX_LETTERS = 3
@@ -267,10 +270,11 @@ class LexicalReader:
             tokens = [token for _, token in segment.tokens(clause.text)] if clause.kind == "word" else []
             stems += [[] if segment.is_cjk(token) else segment.loose_words(token)[:1] for token in tokens] or [[]]
         slop, weight = NEAR
+        common = functools.cache(lambda stem: self._searcher.doc_freq("body_loose", stem))
         return [
             Query.boost_query(Query.phrase_query(self._schema, "body_loose", [*one, *next_], slop), weight)
             for one, next_ in itertools.pairwise(stems)
-            if one and next_
+            if one and next_ and min(common(one[0]), common(next_[0])) <= _COMMON
         ]
 
     def _said(self, clause: Clause) -> list[Query]:

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qmd_daemon.search import syntax
+from qmd_daemon.store import lexical
 from qmd_daemon.store.lexical import LexicalReader, LexicalWriter, _one_letter_apart, coverage
 
 # Each case below says which of these come first; a text is named by its first word or words.
@@ -180,6 +181,25 @@ def test_no_collection_starves_another(tmp_path: Path) -> None:
 )
 def test_one_letter_apart(one: str, other: str, near: bool) -> None:
     assert _one_letter_apart(one, other) is near
+
+
+def test_neighbours_in_a_question_stand_close_unless_both_are_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {1: "cells " + "of this and that " * 5 + "memory", 2: "of this and that " * 5 + "memory cells"}
+    writer = LexicalWriter(str(tmp_path), create=True)
+    writer.put((number, "notes", f"{number}.md", "", text) for number, text in texts.items())
+    writer.commit()
+    writer.close()
+    question = syntax.parse("what is it that memory cells do in there?").lexical[0]
+
+    def scores() -> dict[int, float]:
+        return dict(LexicalReader(str(tmp_path)).search(question, 10))
+
+    near = scores()
+    assert near[2] > near[1]
+    monkeypatch.setattr(lexical, "_COMMON", 1)
+    assert scores()[2] == pytest.approx(scores()[1])
 
 
 @given(st.text("abc", max_size=6), st.text("abc", max_size=6))
