@@ -22,14 +22,16 @@ _PLACES = 500
 _PLACES_TRIED = 8
 # Where nothing is found in a text with letters that are folded (accents, ligatures), so much of it is segmented after
 # all.
-_FOLDED = re.compile(r"[^\W\x00-\x7f\u3005-\u30ff\u3400-\u9fff\uac00-\ud7a3]|[\u0300-\u036f]")
 _SEGMENTED_CHARS = 100_000
 _LEAD_CHARS = 60
-_WIDE = re.compile("[\uff10-\uff5a]")
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+
+# Expressions that most searches do without: compiled by `re` when they are first used, for that takes 3 ms.
+_FOLDED = r"[^\W\x00-\x7f\u3005-\u30ff\u3400-\u9fff\uac00-\ud7a3]|[\u0300-\u036f]"
+_WIDE = "[\uff10-\uff5a]"
 # Characters that folding may make one of two, or two of one: half-width katakana, Korean letters, and those that
 # Unicode has for compatibility only.
-_COMPATIBLE = re.compile("[\u1100-\u11ff\u3130-\u318f\uf900-\ufaff\uff66-\uff9f\U0002f800-\U0002fa1f]")
+_COMPATIBLE = "[\u1100-\u11ff\u3130-\u318f\uf900-\ufaff\uff66-\uff9f\U0002f800-\U0002fa1f]"
 
 
 class Snippet(NamedTuple):
@@ -116,7 +118,7 @@ def _beginning(word: str) -> str:
 def _place(text: str, asked: Wanted) -> int | None:
     """Where the first word of the best line is; of a long line, of its best part."""
     found = _occurrences(text, asked)
-    if not found and not text.isascii() and _WIDE.search(text):
+    if not found and not text.isascii() and re.search(_WIDE, text):
         found = _occurrences(text.translate(_NARROW), asked)
     parts: dict[int, set[str]] = {}
     common: dict[str, int] = {}
@@ -178,7 +180,7 @@ def _alone(text: str, letter: str) -> Iterator[int]:
 
 
 def _segmented(text: str, asked: Wanted) -> int | None:
-    if text.isascii() or not _FOLDED.search(text, 0, _SEGMENTED_CHARS):
+    if text.isascii() or not re.search(_FOLDED, text[:_SEGMENTED_CHARS]):
         return None
     for begin, token in segment.tokens(text, 0, min(len(text), _SEGMENTED_CHARS)):
         if _is_asked(token, asked):
@@ -217,7 +219,7 @@ def _matches(text: str, asked: Wanted) -> list[tuple[int, int]]:
     if asked.runs and not text.isascii():
         folded = text.translate(variants.table())
         found = [(at, at + len(run)) for run in asked.runs for at in _each(folded, run)]
-    if asked.exact or asked.prefixes or _COMPATIBLE.search(text):
+    if asked.exact or asked.prefixes or re.search(_COMPATIBLE, text):
         found += [(at, at + len(token)) for at, token in segment.tokens(text) if _is_asked(token, asked)]
     merged: list[tuple[int, int]] = []
     for begin, end in sorted(found):
@@ -246,7 +248,7 @@ def _is_word(token: str, asked: Wanted) -> bool:
 
 
 def _is_run(token: str, asked: Wanted) -> bool:
-    if not _COMPATIBLE.search(token):
+    if not re.search(_COMPATIBLE, token):
         return False
     folded = segment.fold(token)
     return not asked.runs.isdisjoint((*segment.pairs(folded), *folded))
