@@ -46,17 +46,15 @@ class Snippet(NamedTuple):
 class Wanted(NamedTuple):
     """The words of a query, as a document's tokens are compared with them, all folded.
 
-    `exact`, `loose` and `prefixes` are of words, `runs` the pairs and lone characters of Chinese, Japanese and Korean.
-    `needles` are what a text is searched for: what words begin with, and runs; `spelled` those of them that are
-    written in several ways, with the spellings of each character.
+    `exact`, `loose` and `prefixes` are of words, and `needles` what these begin with, which a text is searched for;
+    `runs` are pairs and lone characters of Chinese, Japanese and Korean, with the spellings of each character.
     """
 
     exact: frozenset[str]
     loose: frozenset[str]
     prefixes: tuple[str, ...]
-    runs: frozenset[str]
     needles: tuple[str, ...]
-    spelled: dict[str, list[str]]
+    runs: dict[str, list[str]]
     known: dict[str, bool]  # tokens that were looked at, and whether they are asked for: the same few, again and again
 
 
@@ -64,29 +62,22 @@ def wanted(queries: Iterable[LexicalQuery]) -> Wanted:
     """Collect what the queries ask for, once for all documents."""
     exact: set[str] = set()
     loose: set[str] = set()
-    runs: set[str] = set()
+    runs: dict[str, list[str]] = {}
     prefixes: list[str] = []
     for clause in (clause for query in queries for clause in query.clauses if not clause.negated):
         for _, token in segment.tokens(clause.text):
             if segment.is_cjk(token):
-                runs.update(segment.words(token))
+                # `门` is also `門`
+                runs.update((run, [variants.spellings(one) for one in run]) for run in segment.words(token))
             elif clause.kind == "prefix":
                 prefixes.append(segment.fold(token))
             else:
                 exact.update(segment.words(token))
                 # Single letters are parts of a name, `H5N1`, and stand everywhere: the name is looked for.
                 loose.update(word for word in segment.loose_words(token) if len(word) > 1)
-    beginnings = {*map(_beginning, exact | loose), *prefixes, *runs} - {""}
+    beginnings = {*map(_beginning, exact | loose), *prefixes} - {""}
     needles = sorted(beginnings, key=lambda word: (-len(word), word))
-    spelled = {word: forms for word in needles if (forms := _spelled(word))}
-    plain = tuple(word for word in needles if word not in spelled)
-    return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), frozenset(runs), plain, spelled, {})
-
-
-def _spelled(word: str) -> list[str]:
-    """The spellings of each character of a folded word: `门` is also `門`. Empty when there is one way to write it."""
-    forms = [] if word.isascii() else [variants.spellings(character) for character in word]
-    return forms if any(len(form) > 1 for form in forms) else []
+    return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), tuple(needles), runs, {})
 
 
 def best(text: str, asked: Wanted, start: int = 0, stop: int | None = None) -> Snippet:
@@ -136,7 +127,7 @@ def _place(text: str, asked: Wanted) -> int | None:
     # another order in each process, and a plain sum would round ties apart, one way here and another there.
     ranked = sorted(parts, key=lambda at: (-math.fsum(common[word] ** -0.5 for word in parts[at]), at))
     for at in ranked[:_PLACES_TRIED]:
-        if not asked.runs.isdisjoint(parts[at]):
+        if not asked.runs.keys().isdisjoint(parts[at]):
             return at
         line = text[at : min(_line_end(text, at), at + MAX_CHARS)]
         if any(_is_asked(token, asked) for _, token in segment.tokens(line)):  # mostly the first
@@ -146,24 +137,31 @@ def _place(text: str, asked: Wanted) -> int | None:
 
 def _occurrences(text: str, asked: Wanted) -> dict[int, str]:
     """Where the words may begin, and which: of several at one place, the longest."""
-    lower = text.lower()
+    found: dict[int, str] = {}
+    lower = text.lower() if asked.needles else text
     if len(lower) != len(text):  # a few letters become two: then what is written as the query has it is found
         lower = text
-    found: dict[int, str] = {}
     for needle in asked.needles:
         letter = len(needle) == 1 and needle.isascii()
         places = _alone(lower, needle) if letter else _each(lower, needle)
         for at in itertools.islice(places, _PLACES):
             found.setdefault(at, needle)
-    written: dict[str, str] = {}  # a character's spellings -> those that the text has: mostly one, or none
-    for word, forms in asked.spelled.items():
-        for form in forms:
-            if form not in written:
-                written[form] = "".join(one for one in form if one in text)
-        for needle in map("".join, itertools.product(*(written[form] for form in forms))):
-            for at in itertools.islice(_each(text, needle), _PLACES):
-                found.setdefault(at, word)
+    for at, run in _runs(text, asked):
+        found.setdefault(at, run)
     return found
+
+
+def _runs(text: str, asked: Wanted) -> Iterator[tuple[int, str]]:
+    """Where the pairs and characters are, in any spelling, and which."""
+    if text.isascii():
+        return
+    # Which of a character's spellings the text has: mostly one, or none.
+    forms = {form for forms in asked.runs.values() for form in forms}
+    written = {form: [one for one in form if one in text] for form in forms}
+    for run, spelled in asked.runs.items():
+        for needle in map("".join, itertools.product(*map(written.__getitem__, spelled))):
+            for at in itertools.islice(_each(text, needle), _PLACES):
+                yield at, run
 
 
 def _each(text: str, needle: str) -> Iterator[int]:
@@ -215,10 +213,7 @@ def _line_end(text: str, at: int) -> int:
 
 def _matches(text: str, asked: Wanted) -> list[tuple[int, int]]:
     """Where the words asked for stand in a short text: ranges in order, those that overlap merged."""
-    found: list[tuple[int, int]] = []
-    if asked.runs and not text.isascii():
-        folded = text.translate(variants.table())
-        found = [(at, at + len(run)) for run in asked.runs for at in _each(folded, run)]
+    found = [(at, at + len(run)) for at, run in _runs(text, asked)]
     if asked.exact or asked.prefixes or re.search(_COMPATIBLE, text):
         found += [(at, at + len(token)) for at, token in segment.tokens(text) if _is_asked(token, asked)]
     merged: list[tuple[int, int]] = []
@@ -251,4 +246,4 @@ def _is_run(token: str, asked: Wanted) -> bool:
     if not re.search(_COMPATIBLE, token):
         return False
     folded = segment.fold(token)
-    return not asked.runs.isdisjoint((*segment.pairs(folded), *folded))
+    return not asked.runs.keys().isdisjoint((*segment.pairs(folded), *folded))
