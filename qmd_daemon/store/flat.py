@@ -21,8 +21,6 @@ from qmd_daemon.store.stored import Found
 FLAT_MAX = 150_000
 # Up to so many that a filter leaves are compared as they are stored.
 _FEW = 1000
-# So many vectors tell what is usual: the standard error of their mean is a 14th of their spread.
-_SAMPLE = 200
 _PREFIX, SUFFIX = "vectors-", ".npy"
 
 
@@ -112,7 +110,7 @@ class Flat:
         if self._space is None or vector.shape != (self._space.dimension,):
             return 0.0, 0.0
         places = np.arange(len(table.keys)) if allowed is None else table.places(allowed)
-        sample = places[:: -(-len(places) // _SAMPLE) or 1]
+        sample = places[:: -(-len(places) // stored.SAMPLE) or 1]
         cosines = table.cosines(_unit(vector), sample)
         return (float(cosines.mean()), float(cosines.std())) if len(cosines) else (0.0, 0.0)
 

@@ -21,8 +21,6 @@ from qmd_daemon.store.turns import Turns
 
 # Up to so many vectors picked by a filter, each is compared.
 EXACT_MAX = 10_000
-# So many vectors tell what is usual: the standard error of their mean is a 14th of their spread.
-_SAMPLE = 200
 # Added in one turn: 64 take some 30 ms, for which a search has to wait.
 _ADD = 64
 _PREFIX, SUFFIX = "vectors-", ".usearch"
@@ -112,7 +110,7 @@ class Graph:
         """
         if not self.count() or self._space is None or vector.shape != (self._space.dimension,):
             return 0.0, 0.0
-        rows = self._sample() if allowed is None else self._rows(allowed[:: -(-len(allowed) // _SAMPLE) or 1])[1]
+        rows = self._sample() if allowed is None else self._rows(allowed[:: -(-len(allowed) // stored.SAMPLE) or 1])[1]
         cosines = rows @ (vector / (np.linalg.norm(vector) or 1.0))
         return (float(cosines.mean()), float(cosines.std())) if len(cosines) else (0.0, 0.0)
 
@@ -121,7 +119,7 @@ class Graph:
         if self._sampled is None:
             # In the order of usearch's hash table, which is as good as chance, and the same each time.
             with self._turns.urgent():
-                keys = np.array(list(self._index.keys[: min(_SAMPLE, self.count())]), np.int64)
+                keys = np.array(list(self._index.keys[: min(stored.SAMPLE, self.count())]), np.int64)
             self._sampled = self._rows(keys)[1]
         return self._sampled
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from qmd_daemon.store.chunks import Space
 from qmd_daemon.store.documents import numbers
 
+# So many vectors tell what is usual: the standard error of their mean is a 14th of their spread.
+SAMPLE = 200
 # Chunks and their cosines, best first.
 Found = list[tuple[int, float]]
 
