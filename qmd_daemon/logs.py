@@ -31,6 +31,12 @@ class _PrivateRotatingFile(logging.handlers.RotatingFileHandler):
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         return open(descriptor, self.mode, encoding="utf-8")
 
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - as logging calls it
+        """Once the file is full. Logging's own, before a line that would fill it, renders every line twice."""
+        if self.stream is None:
+            self.stream = self._open()
+        return bool(self.stream.tell() >= self.maxBytes)
+
 
 class _Publisher(logging.Handler):
     """Sends each line to whoever listens to the `log` topic."""

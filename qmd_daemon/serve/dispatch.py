@@ -127,9 +127,12 @@ class Dispatcher:
             finally:
                 if caller.grant is not None:
                     audit.note(request, caller.grant, code)
-                seconds = time.perf_counter() - started
-                self.metrics.answered(request, code, seconds, reply)
-                log.info("request.done", code=code, ms=round(1000 * seconds, 1))
+                # Behind the answer: to note it takes as long as finding a word.
+                asyncio.get_running_loop().call_soon(self._note, request, code, time.perf_counter() - started, reply)
+
+    def _note(self, request: AnyRequest, code: str, seconds: float, reply: Reply | None) -> None:
+        self.metrics.answered(request, code, seconds, reply)
+        log.info("request.done", code=code, ms=round(1000 * seconds, 1))
 
     async def _run(self, request: AnyRequest, emit: Emit, caller: Caller) -> Answer:
         if self._handle is None:

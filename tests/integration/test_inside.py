@@ -30,6 +30,8 @@ def test_a_line_of_the_worker_names_the_request(failing: None, daemon: Any, wait
         return [one for line in daemon.log.splitlines() if (one := json.loads(line))["event"] == event]
 
     wait_until(lambda: any("ValueError" in one["line"] for one in lines("engine.worker_stderr")), "the traceback")
+    # A request is noted behind its answer.
+    wait_until(lambda: len([one for one in lines("request.done") if one["op"] == "embed"]) == 2, "both to be noted")
     failed, good = [one for one in lines("request.done") if one["op"] == "embed"]
     assert (failed["code"], good["code"]) == ("unavailable", "ok")
     written = lines("engine.worker_stderr")

@@ -99,7 +99,8 @@ def test_the_file_is_rotated_and_for_the_owner_alone(file: Path) -> None:
     kept = sorted(file.parent.iterdir())
     assert [each.name for each in kept] == ["daemon.log", "daemon.log.1", "daemon.log.2"]
     assert {stat.S_IMODE(os.stat(each).st_mode) for each in kept} == {0o600}
-    assert all(each.stat().st_size <= 4096 for each in kept)
+    line = 200  # the last one of a file may go beyond
+    assert all(each.stat().st_size <= 4096 + line for each in kept)
 
 
 def test_lines_are_published_while_inside(file: Path) -> None:
