@@ -19,7 +19,7 @@ from ipc.errors import QmdError
 from ipc.holder import is_locked, read_holder
 from ipc.launch import stop_daemon
 from ipc.paths import Paths
-from ipc.protocol import CollectionAdd, Embed, JobReply, Pong, Query, Search, Status, StatusReply, VSearch
+from ipc.protocol import CollectionAdd, Embed, JobReply, Ping, Pong, Query, Search, Status, StatusReply, VSearch
 from ipc.sync import SyncClient
 
 
