@@ -47,13 +47,15 @@ class Wanted(NamedTuple):
     """The words of a query, as a document's tokens are compared with them, all folded.
 
     `exact`, `loose` and `prefixes` are of words, and `needles` what these begin with, which a text is searched for;
-    `runs` are pairs and lone characters of Chinese, Japanese and Korean, with the spellings of each character.
+    `initials` are their first letters, large and small. `runs` are pairs and lone characters of Chinese, Japanese and
+    Korean, with the spellings of each character.
     """
 
     exact: frozenset[str]
     loose: frozenset[str]
     prefixes: tuple[str, ...]
     needles: tuple[str, ...]
+    initials: frozenset[str]
     runs: dict[str, list[str]]
     known: dict[str, bool]  # tokens that were looked at, and whether they are asked for: the same few, again and again
 
@@ -77,19 +79,27 @@ def wanted(queries: Iterable[LexicalQuery]) -> Wanted:
                 loose.update(word for word in segment.loose_words(token) if len(word) > 1)
     beginnings = {*map(_beginning, exact | loose), *prefixes} - {""}
     needles = sorted(beginnings, key=lambda word: (-len(word), word))
-    return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), tuple(needles), runs, {})
+    initials = frozenset(form for needle in needles for form in (needle[0], needle[0].upper()))
+    return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), tuple(needles), initials, runs, {})
 
 
 def best(text: str, asked: Wanted, start: int = 0, stop: int | None = None) -> Snippet:
     """The best place of text[start:stop] for the words asked for; its beginning if it has none of them."""
     part = text[start:stop]
-    found = _snippet(part, asked, place(part, asked))
+    places = _places(part, asked)
+    # As this text spells them.
+    runs = {part[at : at + len(word)] for at, word in places.items() if word in asked.runs}
+    found = _snippet(part, asked, _at(part, asked, places), runs)
     return found._replace(line=found.line + text.count("\n", 0, start))
 
 
 def place(text: str, asked: Wanted) -> int:
     """The offset of that place in a text."""
-    found = _place(text, asked)
+    return _at(text, asked, _places(text, asked))
+
+
+def _at(text: str, asked: Wanted, places: dict[int, str]) -> int:
+    found = _best_place(text, asked, places)
     if found is None:
         # Not a fence or a rule: the first line that says something.
         found = next(segment.tokens(text), (0, ""))[0]
@@ -106,15 +116,12 @@ def _beginning(word: str) -> str:
     return stem
 
 
-def _place(text: str, asked: Wanted) -> int | None:
+def _best_place(text: str, asked: Wanted, places: dict[int, str]) -> int | None:
     """Where the first word of the best line is; of a long line, of its best part."""
-    found = _occurrences(text, asked)
-    if not found and not text.isascii() and re.search(_WIDE, text):
-        found = _occurrences(text.translate(_NARROW), asked)
     parts: dict[int, set[str]] = {}
     common: dict[str, int] = {}
     first, end = 0, -1
-    for at, word in sorted(found.items()):
+    for at, word in sorted(places.items()):
         if at and text[at - 1].islower() and not text[at].isupper():
             continue  # `rate` begins a word or a part of `frameRate`; it is not in `generate`
         if at > end:
@@ -133,6 +140,13 @@ def _place(text: str, asked: Wanted) -> int | None:
         if any(_is_asked(token, asked) for _, token in segment.tokens(line)):  # mostly the first
             return at
     return None
+
+
+def _places(text: str, asked: Wanted) -> dict[int, str]:
+    places = _occurrences(text, asked)
+    if not places and not text.isascii() and re.search(_WIDE, text):
+        return _occurrences(text.translate(_NARROW), asked)
+    return places
 
 
 def _occurrences(text: str, asked: Wanted) -> dict[int, str]:
@@ -186,7 +200,7 @@ def _segmented(text: str, asked: Wanted) -> int | None:
     return None
 
 
-def _snippet(text: str, asked: Wanted, at: int) -> Snippet:
+def _snippet(text: str, asked: Wanted, at: int, runs: Iterable[str]) -> Snippet:
     """Up to three lines, the first of them that of offset `at`; of a long line, what is around it."""
     begin = text.rfind("\n", 0, at) + 1
     line = text.count("\n", 0, begin) + 1
@@ -201,7 +215,7 @@ def _snippet(text: str, asked: Wanted, at: int) -> Snippet:
                 break
             end = following
         shown = text[begin:end].rstrip()
-    matches = _matches(shown, asked)
+    matches = _matches(shown, asked, runs)
     terms = dict.fromkeys(segment.fold(shown[a:b]) for a, b in matches)
     return Snippet(line, shown, matches, list(terms))
 
@@ -211,9 +225,9 @@ def _line_end(text: str, at: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _matches(text: str, asked: Wanted) -> list[tuple[int, int]]:
-    """Where the words asked for stand in a short text: ranges in order, those that overlap merged."""
-    found = [(at, at + len(run)) for at, run in _runs(text, asked)]
+def _matches(text: str, asked: Wanted, runs: Iterable[str]) -> list[tuple[int, int]]:
+    """Where the words asked for, and these runs, stand in a short text: ranges in order, those that overlap merged."""
+    found = [(at, at + len(run)) for run in runs for at in _each(text, run)]
     if asked.exact or asked.prefixes or re.search(_COMPATIBLE, text):
         found += [(at, at + len(token)) for at, token in segment.tokens(text) if _is_asked(token, asked)]
     merged: list[tuple[int, int]] = []
@@ -234,6 +248,8 @@ def _is_asked(token: str, asked: Wanted) -> bool:
 
 
 def _is_word(token: str, asked: Wanted) -> bool:
+    if token[0] not in asked.initials and token[1:].islower() and token.isascii() and token.isalpha():
+        return False  # of a plain word, reading it changes no more than its end
     words = segment.words(token)
     return (
         not asked.exact.isdisjoint(words)

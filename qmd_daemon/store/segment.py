@@ -91,7 +91,7 @@ def tokens(text: str, start: int = 0, stop: int | None = None) -> Iterator[tuple
     """The tokens of text[start:stop] and where each begins, unfolded: words, and runs of CJK."""
     for match in _RUN.finditer(text, start, len(text) if stop is None else stop):
         run, at = match[0], match.start()
-        if run.isascii() or not is_cjk(run):
+        if run.isascii() or (run[0] >= _FIRST_CJK and _cjk().fullmatch(run)) or not is_cjk(run):
             yield at, run
             continue
         for part in _split(run):
