@@ -86,6 +86,7 @@ def rows(
 ) -> list[dict[str, Any]]:
     """A row for each document that still exists, in the order given."""
     stored = documents.by_ids(connection, [one.document for one in found])
+    contexts = {name: documents.contexts(connection, name) for name in {one.collection for one in stored.values()}}
     asked = snippets.wanted(parsed.lexical or [syntax.terms(text) for text in parsed.vectors])
     shown = []
     for one in found:
@@ -93,7 +94,7 @@ def rows(
             text = documents.text(connection, document.hash)
             shown.append(_row(one, document, snippets.best(text, asked, *(one.span or (0,))), index, explain))
             shown[-1]["total_lines"] = text.count("\n") + (not text.endswith("\n"))
-            shown[-1]["context"] = documents.context(connection, document.collection, document.path)
+            shown[-1]["context"] = documents.context_of(document.path, contexts[document.collection])
     return shown
 
 

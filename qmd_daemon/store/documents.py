@@ -53,13 +53,10 @@ def by_ids(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, Stor
 
 def text(connection: sqlite3.Connection, hash: str) -> str:  # noqa: A002 - it is what the column is called
     """The text of a content. Raises KeyError when there is none of that hash."""
-    return texts(connection, [hash])[hash]
-
-
-def texts(connection: sqlite3.Connection, hashes: Sequence[str]) -> dict[str, str]:
-    """The texts of those of the contents that exist, by hash."""
-    query = "SELECT hash, text FROM contents WHERE hash IN (SELECT value FROM json_each(?))"
-    return dict(connection.execute(query, (digests(hashes),)).fetchall())
+    row = connection.execute("SELECT text FROM contents WHERE hash = ?", (hash,)).fetchone()
+    if row is None:
+        raise KeyError(hash)
+    return str(row[0])
 
 
 def docid(hash: str) -> str:  # noqa: A002
@@ -78,17 +75,28 @@ def uri(collection: str, path: str, index: str = DEFAULT_INDEX) -> str:
 
 def context(connection: sqlite3.Connection, collection: str, path: str) -> str:
     """What the person says about this place: the global context and those of all prefixes, most general first."""
-    found: list[str] = [
-        row[0] for row in connection.execute("SELECT value FROM meta WHERE key = 'global_context' AND value <> ''")
-    ]
+    return context_of(path, contexts(connection, collection))
+
+
+def contexts(connection: sqlite3.Connection, collection: str) -> list[tuple[str, str]]:
+    """What the person says about places in a collection, by prefix, most general first; the global context first."""
+    found = connection.execute("SELECT '', value FROM meta WHERE key = 'global_context' AND value <> ''").fetchall()
     # json_each, because importing `json` costs more than the query
-    rows = connection.execute(
-        "SELECT trim(each.key, '/') AS prefix, each.value FROM collections, json_each(contexts) AS each"
-        " WHERE name = ? ORDER BY length(prefix)",
-        (collection,),
+    return (
+        found
+        + connection.execute(
+            "SELECT trim(each.key, '/') AS prefix, each.value FROM collections, json_each(contexts) AS each"
+            " WHERE name = ? ORDER BY length(prefix)",
+            (collection,),
+        ).fetchall()
     )
-    found += [value for prefix, value in rows if not prefix or path == prefix or path.startswith(prefix + "/")]
-    return "\n\n".join(found)
+
+
+def context_of(path: str, contexts: Iterable[tuple[str, str]]) -> str:
+    """`context`, of a collection's contexts."""
+    return "\n\n".join(
+        value for prefix, value in contexts if not prefix or path == prefix or path.startswith(prefix + "/")
+    )
 
 
 def collections(connection: sqlite3.Connection) -> list[Collection]:

@@ -96,7 +96,8 @@ def _float32(rows: NDArray[np.float16]) -> NDArray[np.float32]:
     """NumPy itself takes seven times as long."""
     from numkong import from_dlpack
 
-    return np.asarray(from_dlpack(rows).astype("float32"))
+    found: NDArray[np.float32] = np.asarray(from_dlpack(rows).astype("float32"))
+    return found
 
 
 def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:

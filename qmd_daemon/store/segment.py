@@ -26,7 +26,7 @@ _LONGEST_WORD = 80
 _CACHED_WORDS = 200_000
 
 # A word with its combining marks. `C++`, `C#` and `F#` are words.
-_RUN = re.compile(r"\b[A-Za-z](?:\+\+|#)(?![\w+#])|[\w\u0300-\u036f]+")
+_RUN = re.compile(r"[\w\u0300-\u036f]+(?:(?<=\b[A-Za-z])(?<![\u0300-\u036f].)(?:\+\+|#)(?![\w+#]))?")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+|[^\W_]")
 # Compiled when the first such character is met: 2 ms that a search for English words does not have.
 _CJK = (

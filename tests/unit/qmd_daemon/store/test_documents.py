@@ -243,5 +243,7 @@ def test_collections_are_listed_with_their_documents(library: sqlite3.Connection
     assert (work.name, work.documents) == ("work", 2)
 
 
-def test_texts_are_those_that_exist(library: sqlite3.Connection) -> None:
-    assert documents.texts(library, [digest("guide.md"), "0" * 64]) == {digest("guide.md"): "guide.md"}
+def test_a_text_is_there_or_not(library: sqlite3.Connection) -> None:
+    assert documents.text(library, digest("guide.md")) == "guide.md"
+    with pytest.raises(KeyError):
+        documents.text(library, "0" * 64)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -205,3 +206,16 @@ def test_neighbours_in_a_question_stand_close_unless_both_are_everywhere(
 @given(st.text("abc", max_size=6), st.text("abc", max_size=6))
 def test_one_letter_apart_is_mutual(one: str, other: str) -> None:
     assert _one_letter_apart(one, other) == _one_letter_apart(other, one)
+
+
+def test_a_misspelt_word_is_any_that_is_one_letter_apart_and_begins_alike(tmp_path: Path) -> None:
+    draw = random.Random(1)
+    words = {"".join(draw.choices("abc", k=draw.randint(4, 9))) for _ in range(3000)} | {"абвгдежз", "абвгдежи"}
+    writer = LexicalWriter(str(tmp_path), create=True)
+    writer.put([(1, "notes", "1.md", "", " ".join(sorted(words)))])
+    writer.commit()
+    writer.close()
+    reader = LexicalReader(str(tmp_path))
+    for asked in [*draw.sample(sorted(words), 200), "".join(draw.choices("abc", k=12)), "абвгдежк"]:
+        near = {word for word in words if word[:2] == asked[:2] and _one_letter_apart(asked, word)}
+        assert {word for word in reader._misspelt(asked) if word in words} == near, asked
