@@ -10,7 +10,10 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ahocorasick_rs import AhoCorasick
 
 from qmd_daemon.store import segment, variants
 from qmd_daemon.store.lexical import LexicalQuery
@@ -20,6 +23,8 @@ _MAX_LINES = 3
 # Places of one word looked at in one document, and those among all that are segmented.
 _PLACES = 500
 _PLACES_TRIED = 8
+# Characters searched for runs at a time: each place is an object.
+_PIECE = 100_000
 # Where nothing is found in a text with letters that are folded (accents, ligatures), so much of it is segmented after
 # all.
 _SEGMENTED_CHARS = 100_000
@@ -48,7 +53,7 @@ class Wanted(NamedTuple):
 
     `exact`, `loose` and `prefixes` are of words, and `needles` what these begin with, which a text is searched for;
     `initials` are their first letters, large and small. `runs` are pairs and lone characters of Chinese, Japanese and
-    Korean, with the spellings of each character.
+    Korean; `spelled` has each run for each of its spellings, and `finder` finds these, by their place among them.
     """
 
     exact: frozenset[str]
@@ -56,7 +61,9 @@ class Wanted(NamedTuple):
     prefixes: tuple[str, ...]
     needles: tuple[str, ...]
     initials: frozenset[str]
-    runs: dict[str, list[str]]
+    runs: frozenset[str]
+    spelled: dict[str, str]
+    finder: AhoCorasick | None
     known: dict[str, bool]  # tokens that were looked at, and whether they are asked for: the same few, again and again
 
 
@@ -64,13 +71,13 @@ def wanted(queries: Iterable[LexicalQuery]) -> Wanted:
     """Collect what the queries ask for, once for all documents."""
     exact: set[str] = set()
     loose: set[str] = set()
-    runs: dict[str, list[str]] = {}
+    spelled: dict[str, str] = {}
     prefixes: list[str] = []
     for clause in (clause for query in queries for clause in query.clauses if not clause.negated):
         for _, token in segment.tokens(clause.text):
             if segment.is_cjk(token):
-                # `门` is also `門`
-                runs.update((run, [variants.spellings(one) for one in run]) for run in segment.words(token))
+                for run in segment.words(token):  # `门` is also `門`
+                    spelled.update((one, run) for one in map("".join, itertools.product(*map(variants.spellings, run))))
             elif clause.kind == "prefix":
                 prefixes.append(segment.fold(token))
             else:
@@ -80,7 +87,17 @@ def wanted(queries: Iterable[LexicalQuery]) -> Wanted:
     beginnings = {*map(_beginning, exact | loose), *prefixes} - {""}
     needles = sorted(beginnings, key=lambda word: (-len(word), word))
     initials = frozenset(form for needle in needles for form in (needle[0], needle[0].upper()))
-    return Wanted(frozenset(exact), frozenset(loose), tuple(prefixes), tuple(needles), initials, runs, {})
+    runs = frozenset(spelled.values())
+    finder = _finder(spelled) if spelled else None
+    return Wanted(
+        frozenset(exact), frozenset(loose), tuple(prefixes), tuple(needles), initials, runs, spelled, finder, {}
+    )
+
+
+def _finder(spelled: Iterable[str]) -> AhoCorasick:
+    from ahocorasick_rs import AhoCorasick  # a search for English words has no use for it
+
+    return AhoCorasick(spelled, store_patterns=False)
 
 
 def best(text: str, asked: Wanted, start: int = 0, stop: int | None = None) -> Snippet:
@@ -134,7 +151,7 @@ def _best_place(text: str, asked: Wanted, places: dict[int, str]) -> int | None:
     # another order in each process, and a plain sum would round ties apart, one way here and another there.
     ranked = sorted(parts, key=lambda at: (-math.fsum(common[word] ** -0.5 for word in parts[at]), at))
     for at in ranked[:_PLACES_TRIED]:
-        if not asked.runs.keys().isdisjoint(parts[at]):
+        if not asked.runs.isdisjoint(parts[at]):
             return at
         line = text[at : min(_line_end(text, at), at + MAX_CHARS)]
         if any(_is_asked(token, asked) for _, token in segment.tokens(line)):  # mostly the first
@@ -159,7 +176,8 @@ def _occurrences(text: str, asked: Wanted) -> dict[int, str]:
         for at in itertools.islice(places, _PLACES):
             found.setdefault(at, needle)
     for at, run in _runs(text, asked):
-        found.setdefault(at, run)
+        if len(run) > len(found.get(at, "")):
+            found[at] = run
     return found
 
 
@@ -174,15 +192,18 @@ def _lower(text: str, asked: Wanted) -> str:
 
 def _runs(text: str, asked: Wanted) -> Iterator[tuple[int, str]]:
     """Where the pairs and characters are, in any spelling, and which."""
-    if text.isascii():
+    if asked.finder is None or text.isascii():
         return
-    # Which of a character's spellings the text has: mostly one, or none.
-    forms = {form for forms in asked.runs.values() for form in forms}
-    written = {form: [one for one in form if one in text] for form in forms}
-    for run, spelled in asked.runs.items():
-        for needle in map("".join, itertools.product(*map(written.__getitem__, spelled))):
-            for at in itertools.islice(_each(text, needle), _PLACES):
-                yield at, run
+    runs = list(asked.spelled.values())
+    places = dict.fromkeys(runs, 0)
+    for start in range(0, len(text), _PIECE):
+        # With one more character, because pairs may begin with the last.
+        piece = text[start : start + _PIECE + 1]
+        for number, at, _ in asked.finder.find_matches_as_indexes(piece, overlapping=True):
+            run = runs[number]
+            places[run] += 1
+            if places[run] <= _PLACES:
+                yield start + at, run
 
 
 def _each(text: str, needle: str) -> Iterator[int]:
@@ -269,4 +290,4 @@ def _is_run(token: str, asked: Wanted) -> bool:
     if not re.search(_COMPATIBLE, token):
         return False
     folded = segment.fold(token)
-    return not asked.runs.keys().isdisjoint((*segment.pairs(folded), *folded))
+    return not asked.runs.isdisjoint((*segment.pairs(folded), *folded))

@@ -111,11 +111,13 @@ def _products(query: NDArray[np.int8], codes: NDArray[np.int8]) -> NDArray[np.fl
     from numkong import cdist  # the kernels of usearch: not for who has no vectors
 
     def products(part: NDArray[np.int8]) -> NDArray[np.float32]:
-        return np.asarray(cdist(query, part, metric="dot"), np.float32)[0]
+        found: NDArray[np.float32] = np.asarray(cdist(query, part, metric="dot"), np.float32)[0]
+        return found
 
     first, *others = np.array_split(codes, max(1, min(_cores(), len(codes) // _SHARE)))
     helped = [_helpers().submit(products, part) for part in others]
-    return np.concatenate((products(first), *(future.result() for future in helped)))
+    found: NDArray[np.float32] = np.concatenate((products(first), *(future.result() for future in helped)))
+    return found
 
 
 @functools.cache
