@@ -11,7 +11,6 @@ import functools
 import itertools
 import math
 import os
-import string
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -43,7 +42,7 @@ _COMMON = 1000
 _PREFIX_TERMS = 200
 # A word that no document has is read as the beginning of one, or as one with a typing error, from so many letters on.
 _PREFIX_LETTERS = 3
-_LETTERS = string.ascii_lowercase + string.digits
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _TYPO_LETTERS = 5
 # The first letters are trusted: people get them right, and all words with one of them are too many to look through.
 _SURE_LETTERS = 2

@@ -28,12 +28,14 @@ _CACHED_WORDS = 200_000
 # A word with its combining marks. `C++`, `C#` and `F#` are words.
 _RUN = re.compile(r"[\w\u0300-\u036f]+(?:(?<=\b[A-Za-z])(?<![\u0300-\u036f].)(?:\+\+|#)(?![\w+#]))?")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+|[^\W_]")
+_ASCII = re.compile("[ -~]+|[^ -~]+")
 # Compiled when the first such character is met: 2 ms that a search for English words does not have.
 _CJK = (
     r"[\u1100-\u11ff\u3005\u3007\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
     r"\uff66-\uff9f\U00020000-\U0003ffff]+"
 )
 _FIRST_CJK = "\u1100"
+_FIRST_HAN, _LAST_HAN = "\u3400", "\u9fff"
 
 _stemmer = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.raw()).filter(tantivy.Filter.stemmer("english")).build()
 
@@ -45,7 +47,7 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return text.lower()
-    if text[0] >= _FIRST_CJK and _han().fullmatch(text):  # most of Chinese: nothing to decompose, and no case
+    if _is_han(text):  # most of Chinese: nothing to decompose, and no case
         return text.translate(variants.table())
     decomposed = unicodedata.normalize("NFKD", text).casefold()
     folded = unicodedata.normalize("NFKC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f"))
@@ -59,7 +61,10 @@ def stem(word: str) -> str:
 
 def is_cjk(text: str) -> bool:
     """Whether any of it is Chinese, Japanese or Korean."""
-    return not text.isascii() and max(text) >= _FIRST_CJK and _cjk().search(text) is not None
+    if text.isascii():
+        return False
+    last = max(text)
+    return last >= _FIRST_CJK and (_FIRST_HAN <= last <= _LAST_HAN or _cjk().search(text) is not None)
 
 
 @functools.cache
@@ -67,9 +72,9 @@ def _cjk() -> re.Pattern[str]:
     return re.compile(_CJK)
 
 
-@functools.cache
-def _han() -> re.Pattern[str]:
-    return re.compile("[\u3400-\u9fff]+")
+def _is_han(text: str) -> bool:
+    """Whether all of it is. Most of Chinese, so that it is told without an expression, which takes 1 ms to compile."""
+    return min(text) >= _FIRST_HAN and max(text) <= _LAST_HAN
 
 
 def pairs(run: str) -> list[str]:
@@ -91,7 +96,7 @@ def tokens(text: str, start: int = 0, stop: int | None = None) -> Iterator[tuple
     """The tokens of text[start:stop] and where each begins, unfolded: words, and runs of CJK."""
     for match in _RUN.finditer(text, start, len(text) if stop is None else stop):
         run, at = match[0], match.start()
-        if run.isascii() or (run[0] >= _FIRST_CJK and _cjk().fullmatch(run)) or not is_cjk(run):
+        if run.isascii() or _is_han(run) or not is_cjk(run):
             yield at, run
             continue
         for part in _split(run):
@@ -109,9 +114,12 @@ def readings(text: str) -> tuple[str, str]:
 
 def _split(run: str) -> list[str]:
     """`GPU显存监控` -> `GPU`, `显存监控`."""
+    parts = _ASCII.findall(run)
+    if all(part.isascii() or _is_han(part) for part in parts):  # the same as below, for what is mostly there
+        return parts
     if _cjk().fullmatch(run):
         return [run]
-    parts: list[str] = []
+    parts = []
     at = 0
     for match in _cjk().finditer(run):
         parts += [run[at : match.start()], match[0]]

