@@ -256,8 +256,8 @@ def _line_end(text: str, at: int) -> int:
 def _matches(text: str, asked: Wanted, runs: Iterable[str]) -> list[tuple[int, int]]:
     """Where the words asked for, and these runs, stand in a short text: ranges in order, those that overlap merged."""
     found = [(at, at + len(run)) for run in runs for at in _each(text, run)]
-    folded = re.search(_COMPATIBLE, text) is not None
-    words_only = not folded and segment.is_cjk(text)  # all runs are there already, as they are spelled
+    folded = bool(asked.runs) and re.search(_COMPATIBLE, text) is not None
+    words_only = bool(found) and not folded  # all runs are there already, as they are spelled
     if asked.exact or asked.prefixes or folded:
         found += [
             (at, at + len(token))
