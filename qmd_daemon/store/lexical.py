@@ -38,7 +38,7 @@ ALL_FIRST_MAX = 6
 NEAR = 5, 0.4
 # Where both are in more documents than this, they say little (nDCG@10 on all sets as without the bound), and looking
 # where they stand would take most of the time.
-_COMMON = 1000
+_COMMON = 700
 _PREFIX_TERMS = 200
 # A word that no document has is read as the beginning of one, or as one with a typing error, from so many letters on.
 _PREFIX_LETTERS = 3

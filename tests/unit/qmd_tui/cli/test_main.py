@@ -1,3 +1,4 @@
+import gc
 import io
 from pathlib import Path
 
@@ -176,3 +177,27 @@ def test_in_a_project_its_index_is_the_default(monkeypatch: pytest.MonkeyPatch, 
     for argv in (["stop"], ["stop", "--index", "index"]):
         assert qmd(*argv) == 0
     assert seen == [str(tmp_path / ".qmd"), "index"]
+
+
+@pytest.mark.parametrize(
+    ("line", "at_once"),
+    [
+        ("search words", True),
+        ("--index notes search words", True),
+        ("--index=notes get a.md", True),
+        ("query search", False),
+        ("update", False),
+        ("--index", False),
+        ("", False),
+    ],
+)
+def test_only_a_process_that_has_read_and_nothing_else_leaves_at_once(
+    monkeypatch: pytest.MonkeyPatch, line: str, at_once: bool
+) -> None:
+    left: list[int] = []
+    monkeypatch.setattr("sys.argv", ["qmd", *line.split()])
+    monkeypatch.setattr(cli, "execute", lambda _: 3)
+    monkeypatch.setattr("os._exit", left.append)
+    assert cli.main() == 3
+    gc.enable()
+    assert left == ([3] if at_once else [])
