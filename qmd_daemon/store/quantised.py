@@ -22,7 +22,7 @@ _LEVELS = 127
 # Quantised in one go: what that takes stays in the processor's cache.
 _BLOCK = 500
 # Comparing is shared among so many threads at most, each with so many vectors at least: one core does not use all of
-# the bandwidth. Two take three fifths of the time of one.
+# the bandwidth. Two take half of the time of one.
 _THREADS = 4
 _SHARE = 10_000
 
