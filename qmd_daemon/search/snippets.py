@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from ahocorasick_rs import AhoCorasick
-
 from qmd_daemon.store import segment, variants
 from qmd_daemon.store.lexical import LexicalQuery
+
+if TYPE_CHECKING:
+    from ahocorasick_rs import AhoCorasick
 
 MAX_CHARS = 300
 _MAX_LINES = 3
@@ -160,6 +160,7 @@ def _best_place(text: str, asked: Wanted, places: dict[int, str]) -> int | None:
 
 
 def _places(text: str, asked: Wanted) -> dict[int, str]:
+    """`_occurrences`, in full-width letters, too, where there are no others."""
     places = _occurrences(text, asked)
     if not places and not text.isascii() and re.search(_WIDE, text):
         return _occurrences(text.translate(_NARROW), asked)

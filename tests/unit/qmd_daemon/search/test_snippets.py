@@ -87,5 +87,18 @@ class TestPlace:
         assert marked(snippet) == ["needle"]
         assert (snippet.text[0], snippet.text[-1]) == ("…", "…")
 
+    def test_a_long_text_is_searched_to_its_end(self) -> None:
+        for before in (99_998, 99_999, 100_000, 250_000):
+            snippet = best("，" * before + "显存不足", "显存")
+            assert marked(snippet) == ["显存"]
+        snippet = best("显卡\n" * 2000 + "顯存\n", "显卡显存")
+        assert (snippet.line, marked(snippet)) == (2001, ["顯存"])
+
+    @pytest.mark.parametrize(
+        ("text", "query", "match"), [("the happy few", "happiness", "happy"), ("She is dying", "die", "dying")]
+    )
+    def test_a_form_that_begins_otherwise_is_a_match(self, text: str, query: str, match: str) -> None:
+        assert marked(best(text, query)) == [match]
+
     def test_part_of_a_word_is_no_match(self) -> None:
         assert marked(best("generate\nthe rate", "rate")) == ["rate"]
