@@ -19,8 +19,8 @@ PATHS = ("guide.md", "deep/guide.md", "deep/notes.md", "a:1.md", "time:12", "tim
 
 @pytest.fixture
 def library(connection: sqlite3.Connection) -> sqlite3.Connection:
-    add_collection(connection, "notes", "/home/me/notes")
-    add_collection(connection, "work", "/home/me/notes/work")
+    add_collection(connection, "notes", "/srv/me/notes")
+    add_collection(connection, "work", "/srv/me/notes/work")
     for path in PATHS:
         put(connection, path, TEXT if path == "deep/notes.md" else "")
     put(connection, "notes.md", collection="work")
@@ -41,8 +41,8 @@ def found(connection: sqlite3.Connection, ref: str) -> tuple[str, int | None, in
         "notes/deep/notes.md",
         "./notes/deep/notes.md",
         "deep/notes.md",
-        "/home/me/notes/deep/notes.md",
-        "/home/me/notes/./x/../deep/notes.md",
+        "/srv/me/notes/deep/notes.md",
+        "/srv/me/notes/./x/../deep/notes.md",
         f"#{digest(TEXT)[:6]}",
         f"#{digest(TEXT)}",
         digest(TEXT)[:8],
@@ -63,7 +63,7 @@ def test_every_way_to_say_it_means_the_same_document(
 def test_the_home_directory_may_be_written_as_a_tilde(
     library: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", "/srv/me")
     assert found(library, "~/notes/guide.md:3") == ("notes/guide.md", 3, None)
 
 
@@ -79,7 +79,7 @@ def test_a_path_through_a_link_is_the_file_it_leads_to(connection: sqlite3.Conne
 
 def test_of_collections_that_overlap_the_deepest_is_meant(library: sqlite3.Connection) -> None:
     put(library, "work/plan.md", "the same file")
-    assert found(library, "/home/me/notes/work/plan.md")[0] == "work/plan.md"
+    assert found(library, "/srv/me/notes/work/plan.md")[0] == "work/plan.md"
 
 
 def test_what_is_literally_there_wins_over_a_suffix(library: sqlite3.Connection) -> None:
@@ -122,7 +122,7 @@ def test_an_address_that_tobi_qmd_once_wrote_leads_on(library: sqlite3.Connectio
     with pytest.raises(QmdError, match="is 2 documents") as error:
         documents.find(library, "qmd://work/old-plan.md")
     assert error.value.code == "conflict"
-    for other in ("qmd://notes/old-plan.md", "old-plan.md", "/home/me/notes/it-s.md"):
+    for other in ("qmd://notes/old-plan.md", "old-plan.md", "/srv/me/notes/it-s.md"):
         with pytest.raises(QmdError, match="There is no document"):
             documents.find(library, other)
 
@@ -170,7 +170,7 @@ def test_another_index_may_be_named(library: sqlite3.Connection) -> None:
 def shared() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrations.migrate(connection)
-        add_collection(connection, "notes", "/home/me/notes")
+        add_collection(connection, "notes", "/srv/me/notes")
         for path in PATHS:
             put(connection, path)
         yield connection
